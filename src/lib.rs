@@ -1,0 +1,25 @@
+//! Read a project into an **App**. A **Platform** owns the app and its **Formation**. Each **Dyno** is one task
+//! driving one small state machine over an **Engine**. The **Router** knows only which addresses are up. Everything
+//! that happens becomes a **log line**. The command line is a face of the same Platform.
+//!
+//! | layer | modules | may import |
+//! |---|---|---|
+//! | face | `cli` | everything below |
+//! | meeting | `platform` | everything below |
+//! | parts | `dyno`, `router`, `manifest` | services and vocabulary; not one another |
+//! | services | `engine`, `logs` | vocabulary; not one another |
+//! | vocabulary | `model` | nothing of ours |
+//! | anywhere | `clock`, `diagnostic` | nothing of ours |
+//!
+//! A test (`tests/it/architecture.rs`) reads the `use` lines and fails on an arrow that points up.
+
+pub mod cli;
+pub mod clock;
+pub mod diagnostic;
+pub mod dyno;
+pub mod engine;
+pub mod logs;
+pub mod manifest;
+pub mod model;
+pub mod platform;
+pub mod router;

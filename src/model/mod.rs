@@ -1,0 +1,18 @@
+//! Heroku's vocabulary: plain data, no I/O, no async, no clock.
+//!
+//! `R` in the docs below is `runtime.md` of the fact sheets (`R5.2` is its section 5.2), `§` is `router.md`.
+
+pub mod app;
+pub mod codes;
+pub mod config_vars;
+pub mod dyno;
+pub mod endpoint;
+pub mod exit_code;
+pub mod formation;
+pub mod image;
+pub mod launch;
+pub mod limits;
+pub mod log;
+pub mod process_type;
+pub mod release;
+pub mod timeouts;
