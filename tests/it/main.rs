@@ -1,1 +1,3 @@
-fn main() {}
+//! Everything that is tested from outside: one binary, one module for each behaviour.
+
+mod architecture;
