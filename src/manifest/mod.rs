@@ -6,8 +6,11 @@
 mod addons;
 mod app_json;
 mod command;
+mod env_cut;
+mod env_file;
 mod heroku_keys;
 mod heroku_yml;
+mod interpolate;
 mod json;
 mod node;
 mod procfile;
