@@ -49,7 +49,9 @@ pub(super) async fn run(mut session: Session, args: Run) -> Result<ExitCode, Pla
         app_runs,
     };
     let status = attached(&ground, &options, tty).await;
-    logs.close().await;
+    if let Err(error) = logs.close().await {
+        session.report.note(error.to_string());
+    }
     let live = state.runs().map(|runs| runs.live).unwrap_or_default();
     let others: Vec<String> = live.into_iter().filter(|other| *other != run).collect();
     let swept = project.engine.sweep(&project.identity.id, &others).await;

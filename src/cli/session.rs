@@ -6,7 +6,7 @@ use super::printer::Printer;
 use crate::clock::Clock;
 use crate::engine::docker::{self, DockerEngine};
 use crate::engine::{EngineError, Filesystem};
-use crate::manifest::LoadOptions;
+use crate::manifest::{EnvFileOption, LoadOptions};
 use crate::model::launch::LaunchOptions;
 use crate::platform::PlatformError;
 use crate::platform::builds::BuildOptions;
@@ -53,10 +53,10 @@ impl Session {
         let options = LoadOptions {
             root: place.folder.clone(),
             recursive: self.common.recursive,
-            env_files: self.common.env.clone(),
+            env_files: self.common.env.iter().map(|path| env_file(path)).collect::<Result<_, _>>()?,
             interpolate: self.common.env_interpolate,
             build_args: build.map(|build| build.args.iter().cloned().collect()).unwrap_or_default(),
-            context_path: build.and_then(|build| build.context_path.clone()),
+            context_path: build.and_then(|build| build.context_path.as_deref()).map(absolute).transpose()?,
             ..LoadOptions::default()
         };
         Sources::read(&place, options, &self.clock, &self.report)
@@ -85,6 +85,14 @@ impl Session {
 /// A variable of the host's environment. Read for dynosim's own use only: it never reaches a dyno.
 pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn env_file(path: &Path) -> Result<EnvFileOption, PlatformError> {
+    Ok(EnvFileOption { path: absolute(path)?, name: path.display().to_string() })
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, PlatformError> {
+    std::path::absolute(path).map_err(PlatformError::io(format!("find {}", path.display())))
 }
 
 /// `$XDG_STATE_HOME/dynosim`, else `~/.local/state/dynosim`.

@@ -40,7 +40,9 @@ pub(super) async fn run(mut session: Session, args: Up) -> Result<ExitCode, Plat
         launch: args.rules.launch(),
     };
     let result = up(UpSession { project, logs: logs.clone(), held, interrupt }, &options).await;
-    logs.close().await;
+    if let Err(error) = logs.close().await {
+        session.report.note(error.to_string());
+    }
     printed.finish().await;
     drop(session);
     if let Some(shown) = shown {

@@ -305,7 +305,7 @@ impl Task {
         let engine = Arc::clone(&plan.engine);
         let launching = tokio::spawn(async move { engine.launch(spec, events, output).await });
         self.events = Some(received);
-        let spec_command = plan.launch.log_command(&env.plain());
+        let spec_command = plan.launch.log_command(|name| env.get(name).map(|var| var.value.as_str()));
         self.started = Some(Started { spec_command, port, uid, output: printed, launching });
     }
 
@@ -389,7 +389,7 @@ impl Forward {
                 self.logs.publish(&Message::explain(&self.name, hint));
             }
         }
-        lines.finish().await;
+        lines.finish();
     }
 }
 

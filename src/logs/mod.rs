@@ -44,7 +44,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
-use writer::{Progress, Writer};
+use writer::{Progress, Store, Writer};
 
 /// `heroku logs` shows this many lines unless asked for more or fewer (R7).
 pub const TAIL_LINES: usize = 100;
@@ -109,13 +109,22 @@ impl Logs {
 
     fn open_on(disk: Box<dyn Disk>, dir: &Path, clock: Clock, options: LogsOptions) -> io::Result<Self> {
         let caps = Caps { segment: options.segment_bytes, total: options.total_bytes };
-        let journal = Journal::open(dir, disk, caps)?;
+        Ok(Self::onto(Box::new(Journal::open(dir, disk, caps)?), dir, clock, options))
+    }
+
+    /// Writes into the journal in `dir` while another process owns it, as a one-off dyno does beside a running `up`.
+    /// Must be called inside a tokio runtime.
+    pub fn open_beside(dir: &Path, clock: Clock) -> Self {
+        Self::onto(Box::new(Guest::new(dir, clock.clone())), dir, clock, LogsOptions::default())
+    }
+
+    fn onto(journal: Box<dyn Store>, dir: &Path, clock: Clock, options: LogsOptions) -> Self {
         let buffer = Arc::new(Buffer::new(clock, options.buffer_bytes));
         let (progress, progress_rx) = watch::channel(Progress::default());
         let (state, state_rx) = watch::channel(JournalState::Writing);
         let writer = Writer { buffer: buffer.clone(), journal, keep: options.kept_bytes, progress, state };
         tokio::spawn(writer.run());
-        Ok(Self { dir: dir.to_owned(), input: Arc::new(Input(buffer)), progress: progress_rx, state: state_rx })
+        Self { dir: dir.to_owned(), input: Arc::new(Input(buffer)), progress: progress_rx, state: state_rx }
     }
 
     /// Stamps and stores a message; a newline in its text makes several lines with one stamp. Never waits.

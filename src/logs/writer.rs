@@ -10,7 +10,7 @@
 //! File work runs on the blocking pool, so a slow disk never holds a thread that serves requests.
 
 use super::buffer::{Batch, Buffer, Dropped};
-use super::journal::segments::Journal;
+use super::journal::segments::{Cut, Journal};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,10 +52,22 @@ pub(super) struct Progress {
     pub(super) ended: bool,
 }
 
+/// Where lines are stored: the journal of their owner, or somebody else's.
+pub(super) trait Store: Send + Sync {
+    /// Appends whole lines; after an error, says how many bytes of them were stored.
+    fn append(&mut self, lines: &[u8]) -> Result<(), Cut>;
+}
+
+impl Store for Journal {
+    fn append(&mut self, lines: &[u8]) -> Result<(), Cut> {
+        Journal::append(self, lines)
+    }
+}
+
 /// See the module.
 pub(super) struct Writer {
     pub(super) buffer: Arc<Buffer>,
-    pub(super) journal: Journal,
+    pub(super) journal: Box<dyn Store>,
     /// Bytes of lines to keep in memory while nothing can be written.
     pub(super) keep: usize,
     pub(super) progress: watch::Sender<Progress>,
@@ -107,7 +119,7 @@ impl Writer {
             return Some((self, backlog, Ok(())));
         }
         let work = tokio::task::spawn_blocking(move || {
-            let result = backlog.append_to(&mut self.journal);
+            let result = backlog.append_to(self.journal.as_mut());
             (self, backlog, result)
         });
         work.await.ok()
@@ -147,7 +159,7 @@ impl Backlog {
         lines
     }
 
-    fn append_to(&mut self, journal: &mut Journal) -> io::Result<()> {
+    fn append_to(&mut self, journal: &mut dyn Store) -> io::Result<()> {
         if self.dropped.lines > 0 {
             let mut notice = Vec::new();
             self.dropped.report(&self.lines, &mut notice);

@@ -63,13 +63,12 @@ impl Sources {
         let mut secrets = Secrets::open(state.file("secrets.json"));
         options.generated.clone_from(&secrets.value);
         let mut loaded = load(&options).map_err(PlatformError::Project)?;
-        if !loaded.to_generate.is_empty() {
-            for name in &loaded.to_generate {
-                secrets.value.insert(name.clone(), clock.random_hex(64));
+        if !loaded.wanted_secrets.is_empty() {
+            for name in loaded.wanted_secrets.clone() {
+                let secret = secrets.value.entry(name.clone()).or_insert_with(|| clock.random_hex(64));
+                loaded.supply_secret(&name, secret);
             }
             secrets.save().map_err(PlatformError::io("keep the generated secrets"))?;
-            options.generated.clone_from(&secrets.value);
-            loaded = load(&options).map_err(PlatformError::Project)?;
         }
         for finding in &loaded.findings {
             if finding.severity != Severity::Error {

@@ -138,7 +138,10 @@ fn only_the_command_line_reads_the_host_s_environment() {
         .iter()
         .filter(|path| {
             let name = relative(path);
-            !is_test_file(&name) && !name.starts_with("src/cli/") && !name.starts_with("src/init/") && name != "src/main.rs"
+            !is_test_file(&name)
+                && !name.starts_with("src/cli/")
+                && !name.starts_with("src/init/")
+                && name != "src/main.rs"
         })
         .filter(|path| {
             let code = code(path);

@@ -195,9 +195,7 @@ async fn r5_7_memory_is_sampled_every_20_s_and_the_biggest_process_named() {
     let r14 = lines.iter().filter(|line| line.ends_with("Error R14 (Memory quota exceeded)")).count();
     assert_eq!(r14, 2, "{lines:#?}");
     assert!(lines.contains(&"heroku[worker.1]: Process running mem=600M(117.2%)".to_owned()));
-    assert!(lines.contains(
-        &"dynosim[worker.1]: worker.1 is over its quota of 512 MB: serve (pid 7) 1 MB".to_owned()
-    ));
+    assert!(lines.contains(&"dynosim[worker.1]: worker.1 is over its quota of 512 MB: serve (pid 7) 1 MB".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -259,8 +257,7 @@ async fn an_engine_that_goes_away_and_comes_back_is_said() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dyno_that_cannot_be_started_is_tried_again() {
-    let engine =
-        FakeEngine::new().script("worker", Script::refused("no such image")).script("worker", Script::new());
+    let engine = FakeEngine::new().script("worker", Script::refused("no such image")).script("worker", Script::new());
     let mut scene = Scene::new(engine, "worker").start();
     scene.until(DynoState::Up).await;
     scene.stop().await;

@@ -2,9 +2,11 @@
 //! `up` owns.
 
 use super::disk::open_for_append;
+use super::segments::Cut;
 use super::{segment_numbers, segment_path};
 use crate::clock::Clock;
 use crate::logs::line::{stamp_now, write_message};
+use crate::logs::writer::Store;
 use crate::model::log::Message;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -29,21 +31,32 @@ impl Guest {
     pub fn publish(&self, message: &Message) -> io::Result<()> {
         let mut lines = Vec::new();
         write_message(&stamp_now(&self.clock), message, &mut lines);
+        self.append_lines(&lines)
+    }
+
+    /// Appends whole lines to the newest segment.
+    fn append_lines(&self, lines: &[u8]) -> io::Result<()> {
         for _ in 0..TRIES {
             let newest = self.newest()?;
             let mut file = open_for_append(&segment_path(&self.dir, newest))?;
             // The owner locks a segment for good when it ends it: then there is, or soon will be, a newer one.
             if file.try_lock().is_ok() && self.newest()? == newest {
-                return file.write_all(&lines);
+                return file.write_all(lines);
             }
             drop(file);
             std::thread::yield_now();
         }
-        open_for_append(&segment_path(&self.dir, self.newest()?))?.write_all(&lines)
+        open_for_append(&segment_path(&self.dir, self.newest()?))?.write_all(lines)
     }
 
     fn newest(&self) -> io::Result<u64> {
         Ok(segment_numbers(&self.dir)?.last().copied().unwrap_or(1))
+    }
+}
+
+impl Store for Guest {
+    fn append(&mut self, lines: &[u8]) -> Result<(), Cut> {
+        self.append_lines(lines).map_err(|error| Cut { whole: 0, error })
     }
 }
 
