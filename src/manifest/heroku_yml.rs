@@ -26,6 +26,8 @@ pub(super) struct HerokuYml {
     pub(super) release: Option<ReleaseEntry>,
     /// `run`; `None` when the file has no such section.
     pub(super) run: Option<Vec<RunEntry>>,
+    /// The key `run`, to point at.
+    pub(super) run_span: Option<Range<usize>>,
 }
 
 /// One name and value of `setup.config`.
@@ -80,6 +82,7 @@ pub(super) fn parse(file: &Arc<SourceFile>) -> (HerokuYml, Vec<Diagnostic>) {
         args: BTreeMap::new(),
         release: None,
         run: None,
+        run_span: None,
     };
     match yaml::parse(file) {
         Err(fault) => (yml, vec![fault]),
@@ -106,7 +109,10 @@ impl HerokuYml {
                 "setup" => self.setup(reader, &entry.node),
                 "build" => self.build(reader, &entry.node),
                 "release" => self.release(reader, entry),
-                "run" => self.run(reader, &entry.node),
+                "run" => {
+                    self.run_span = Some(entry.key_span.clone());
+                    self.run(reader, &entry.node);
+                }
                 _ => heroku_keys::unknown(reader, "", entry, &["setup", "build", "release", "run"]),
             }
         }
