@@ -13,7 +13,7 @@
 //!
 //! A test (`tests/it/architecture.rs`) reads the `use` lines and fails on an arrow that points up.
 
-//pub mod cli;
+pub mod cli;
 pub mod clock;
 pub mod diagnostic;
 pub mod dyno;
@@ -21,5 +21,5 @@ pub mod engine;
 pub mod logs;
 pub mod manifest;
 pub mod model;
-//pub mod platform;
+pub mod platform;
 pub mod router;

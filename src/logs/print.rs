@@ -14,7 +14,8 @@ pub enum Printed {
     ReaderGone,
 }
 
-/// Prints what a follower gives until it ends. A reader that does not read makes this wait, and nothing else.
+/// Prints what a follower gives until it ends; for standard output `out` is an [`Outlet`](super::Outlet). A reader that
+/// does not read makes this wait, and nothing else.
 ///
 /// # Errors
 /// The journal cannot be read, or `out` cannot be written to for another reason than that its reader has gone.

@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 /// What the owner of a journal asks of a file system.
@@ -66,6 +66,15 @@ pub(super) fn open_for_append(path: &Path) -> io::Result<File> {
 /// Makes a folder and its parents, for this user only.
 pub(super) fn make_folder(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// Whether a file is empty or ends with a newline.
+pub(super) fn ends_whole(path: &Path) -> io::Result<bool> {
+    let file = File::open(path)?;
+    let Some(last) = file.metadata()?.len().checked_sub(1) else { return Ok(true) };
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, last)?;
+    Ok(byte == *b"\n")
 }
 
 #[cfg(test)]

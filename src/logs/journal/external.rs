@@ -1,8 +1,12 @@
 //! Lines from a second process, such as a one-off dyno started in another terminal, into a journal that a running
 //! `up` owns.
 
+<<<<<<< HEAD
 use super::disk::open_for_append;
 use super::segments::Cut;
+=======
+use super::disk::{ends_whole, open_for_append};
+>>>>>>> logs
 use super::{segment_numbers, segment_path};
 use crate::clock::Clock;
 use crate::logs::line::{stamp_now, write_message};
@@ -38,15 +42,22 @@ impl Guest {
     fn append_lines(&self, lines: &[u8]) -> io::Result<()> {
         for _ in 0..TRIES {
             let newest = self.newest()?;
-            let mut file = open_for_append(&segment_path(&self.dir, newest))?;
-            // The owner locks a segment for good when it ends it: then there is, or soon will be, a newer one.
-            if file.try_lock().is_ok() && self.newest()? == newest {
+            let path = segment_path(&self.dir, newest);
+            let mut file = open_for_append(&path)?;
+            // The owner locks a segment for good when it ends it: then there is, or soon will be, a newer one. And it
+            // may be in the middle of a line, though not for long.
+            if file.try_lock().is_ok() && self.newest()? == newest && ends_whole(&path)? {
                 return file.write_all(lines);
             }
             drop(file);
             std::thread::yield_now();
         }
-        open_for_append(&segment_path(&self.dir, self.newest()?))?.write_all(lines)
+        let path = segment_path(&self.dir, self.newest()?);
+        let mut file = open_for_append(&path)?;
+        if !ends_whole(&path)? {
+            file.write_all(b"\n")?;
+        }
+        file.write_all(lines)
     }
 
     fn newest(&self) -> io::Result<u64> {
@@ -97,6 +108,33 @@ mod tests {
                 .collect();
             assert_eq!(texts, (0..500).map(|i| format!("{who} {i}")).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn the_owner_does_not_end_a_segment_that_a_guest_is_writing_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let caps = Caps { segment: 100, total: 1_000 };
+        let mut owner = Journal::open(dir.path(), Box::new(FileSystem), caps).unwrap();
+        owner.append(&[b"x".repeat(99), b"\n".to_vec()].concat()).unwrap();
+        let guest = super::open_for_append(&super::segment_path(dir.path(), 1)).unwrap();
+        guest.lock().unwrap();
+        owner.append(b"in the old one\n").unwrap();
+        assert_eq!(segment_numbers(dir.path()).unwrap(), [1]);
+        drop(guest);
+        owner.append(b"in the new one\n").unwrap();
+        assert_eq!(segment_numbers(dir.path()).unwrap(), [1, 2]);
+    }
+
+    #[test]
+    fn a_line_that_a_crashed_owner_tore_is_ended_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = super::segment_path(dir.path(), 1);
+        std::fs::write(&path, "2026-11-21T03:08").unwrap();
+        Guest::new(dir.path(), Clock::system()).publish(&Message::api("x")).unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "2026-11-21T03:08");
+        assert_eq!(ParsedLine::parse(lines[1].as_bytes()).unwrap().text, b"x");
     }
 
     #[test]

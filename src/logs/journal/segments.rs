@@ -1,13 +1,12 @@
 //! The owner's side: whole lines are appended to the newest segment; a full one is followed by the next, and the
 //! oldest are deleted before all of them together pass the cap.
 
-use super::disk::{Disk, SegmentFile, make_folder};
+use super::disk::{Disk, SegmentFile, ends_whole, make_folder, open_for_append};
 use super::{COUNTS, COUNTS_BYTES, segment_numbers, segment_path};
 use crate::logs::line::count_lines;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// How large a journal may get.
@@ -153,7 +152,7 @@ impl Journal {
             bytes += some as u64;
             lines += count_lines(&chunk[..some]);
         }
-        let mut counts = super::disk::open_for_append(&self.dir.join(COUNTS))?;
+        let mut counts = open_for_append(&self.dir.join(COUNTS))?;
         counts.write_all(format!("{number} {lines} {bytes}\n").as_bytes())?;
         Ok(bytes)
     }
@@ -183,14 +182,6 @@ fn write_all(file: &mut dyn SegmentFile, bytes: &[u8]) -> Result<(), (usize, io:
 /// Cuts off the line that was written in part; not if another process has appended behind it.
 fn cut_back(file: &mut dyn SegmentFile, start: u64, whole: usize, written: usize) -> bool {
     file.length().is_ok_and(|length| length == start + written as u64) && file.truncate(start + whole as u64).is_ok()
-}
-
-fn ends_whole(path: &Path) -> io::Result<bool> {
-    let file = File::open(path)?;
-    let Some(last) = file.metadata()?.len().checked_sub(1) else { return Ok(true) };
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, last)?;
-    Ok(byte == *b"\n")
 }
 
 /// Forgets the older half of a counts file that has grown long.
@@ -227,7 +218,7 @@ mod tests {
     #[test]
     fn a_segment_ends_at_a_whole_line_and_the_next_begins() {
         let dir = tempfile::tempdir().unwrap();
-        let lines: String = (0..30).map(|i| format!("line {i:04}\n")).collect();
+        let lines = (0..30).map(|i| format!("line {i:04}\n")).collect::<Vec<_>>().concat();
         open(dir.path()).append(lines.as_bytes()).unwrap();
         assert_eq!(read(dir.path(), 1) + &read(dir.path(), 2) + &read(dir.path(), 3), lines);
         assert_eq!(read(dir.path(), 1).len(), 100);
