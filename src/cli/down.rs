@@ -13,8 +13,7 @@ pub(super) async fn run(mut session: Session, args: Down) -> Result<ExitCode, Pl
     let shown = session.show_news();
     let place = session.place()?;
     let identity = place.identity()?;
-    let name = identity.root.file_name().map_or("app".into(), |name| name.to_string_lossy().to_lowercase());
-    let state = place.state(&name, &identity)?;
+    let state = place.state(&identity)?;
     let stopped = stop_holder(&state, &session.report).await?;
     let runs = state.runs().map_err(PlatformError::io("look for living runs"))?;
     match session.engine(&state.file("engine")).await {
@@ -25,7 +24,7 @@ pub(super) async fn run(mut session: Session, args: Down) -> Result<ExitCode, Pl
                 session.report.tell(News::Swept(swept));
             }
             if args.images {
-                let removed = engine.prune_images(&format!("dynosim/*-{}", identity.id), &[]).await?;
+                let removed = engine.prune_images(&state.repository(), &[]).await?;
                 session.report.note(format!("removed {}", crate::dyno::explain::count(removed, "image")));
             }
         }

@@ -4,7 +4,7 @@ use super::args::Explain;
 use super::printer::Printer;
 use super::session::Session;
 use crate::dyno::environment;
-use crate::engine::{Engine, Filesystem};
+use crate::engine::Filesystem;
 use crate::model::config_vars::{ConfigVars, Origin};
 use crate::model::dyno::{DynoName, DynoSize};
 use crate::model::image::ImageFacts;

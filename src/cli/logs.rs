@@ -11,8 +11,7 @@ use std::process::ExitCode;
 pub(super) async fn run(session: Session, args: LogsArgs) -> Result<ExitCode, PlatformError> {
     let place = session.place()?;
     let identity = place.identity()?;
-    let name = identity.root.file_name().map_or("app".into(), |name| name.to_string_lossy().to_lowercase());
-    let state = place.state(&name, &identity)?;
+    let state = place.state(&identity)?;
     let filter = Filter {
         processes: args.dyno.into_iter().chain(args.process_type).collect(),
         source: args.source,

@@ -27,9 +27,11 @@ pub(super) async fn run(mut session: Session, args: Run) -> Result<ExitCode, Pla
         project.sweep().await?;
     }
     let (folder, clock) = (state.file("journal"), session.clock.clone());
-    let logs =
-        if app_runs { Logs::open_beside(&folder, clock) } else { Logs::open(&folder, clock, LogsOptions::default()) }
-            .map_err(PlatformError::io("open the log"))?;
+    let logs = if app_runs {
+        Logs::open_beside(&folder, clock)
+    } else {
+        Logs::open(&folder, clock, LogsOptions::default()).map_err(PlatformError::io("open the log"))?
+    };
     let ground = Ground {
         run: project.run_identity(&run),
         project: project.clone(),

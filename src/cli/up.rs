@@ -10,7 +10,7 @@ use crate::platform::down::was_asked;
 use crate::platform::interrupt;
 use crate::platform::port::{DEFAULT, PortChoice};
 use crate::platform::state::{Held, Holder, LockError, StateDir};
-use crate::platform::up::{UpOptions, UpSession, up};
+use crate::platform::up::{UpOptions, UpSession, formation_of, up};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -18,6 +18,16 @@ pub(super) async fn run(mut session: Session, args: Up) -> Result<ExitCode, Plat
     let shown = session.show_news();
     let sources = session.sources(Some(&args.build))?;
     sources.loaded.require_config().map_err(PlatformError::Project)?;
+    let options = UpOptions {
+        quantities: args.quantities.iter().cloned().collect(),
+        size: args.rules.size,
+        port: args.port.map_or(DEFAULT, PortChoice::Exactly),
+        build: args.build.options(),
+        rules: args.rules.dynos(),
+        launch: args.rules.launch(),
+    };
+    // What is wrong with the command line is said before an engine is looked for.
+    formation_of(&sources.loaded.app, &options)?;
     let state = sources.state.clone();
     let app = sources.loaded.app.name.clone();
     let (run, _alive) = state.open_run(&session.clock).map_err(PlatformError::io("register the run"))?;
@@ -31,14 +41,6 @@ pub(super) async fn run(mut session: Session, args: Up) -> Result<ExitCode, Plat
     let logs = Logs::open(&state.file("journal"), session.clock.clone(), LogsOptions::default())
         .map_err(PlatformError::io("open the log"))?;
     let printed = stream::print_from_now(&logs, session.printer, session.report.clone());
-    let options = UpOptions {
-        quantities: args.quantities.iter().cloned().collect(),
-        size: args.rules.size,
-        port: args.port.map_or(DEFAULT, PortChoice::Exactly),
-        build: args.build.options(),
-        rules: args.rules.dynos(),
-        launch: args.rules.launch(),
-    };
     let result = up(UpSession { project, logs: logs.clone(), held, interrupt }, &options).await;
     if let Err(error) = logs.close().await {
         session.report.note(error.to_string());

@@ -43,6 +43,8 @@ const COLOURS: [&[u8]; 10] = [
 
 #[derive(serde::Serialize)]
 struct JsonLine<'a> {
+    /// Always `log`: tells lines of the log from other events of the same stream.
+    event: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     time: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,6 +104,7 @@ fn json(line: &[u8], out: &mut Vec<u8>) {
     let parsed = ParsedLine::parse(line);
     let text = parsed.map_or(line.strip_suffix(b"\n").unwrap_or(line), |parsed| parsed.text);
     let object = JsonLine {
+        event: "log",
         time: parsed.map(|parsed| parsed.time),
         source: parsed.map(|parsed| parsed.source.as_str()),
         dyno: parsed.map(|parsed| parsed.process),
@@ -205,9 +208,9 @@ mod tests {
         assert_eq!(
             render(Style::Json, &format!("{TS} app[web.1]: say \"hi\"\n{TS} heroku[router]: at=info\nodd\n")),
             format!(
-                "{{\"time\":\"{TS}\",\"source\":\"app\",\"dyno\":\"web.1\",\"message\":\"say \\\"hi\\\"\"}}\n\
-                 {{\"time\":\"{TS}\",\"source\":\"heroku\",\"dyno\":\"router\",\"message\":\"at=info\"}}\n\
-                 {{\"message\":\"odd\"}}\n"
+                "{{\"event\":\"log\",\"time\":\"{TS}\",\"source\":\"app\",\"dyno\":\"web.1\",\"message\":\"say \\\"hi\\\"\"}}\n\
+                 {{\"event\":\"log\",\"time\":\"{TS}\",\"source\":\"heroku\",\"dyno\":\"router\",\"message\":\"at=info\"}}\n\
+                 {{\"event\":\"log\",\"message\":\"odd\"}}\n"
             )
         );
         let broken = [TS.as_bytes(), b" app[web.1]: \xff\n"].concat();

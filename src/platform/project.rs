@@ -31,9 +31,9 @@ impl Place {
         Ok(Identity::of(&root, &self.instance))
     }
 
-    /// Its state folder, named by `name` when it is new.
-    pub fn state(&self, name: &str, identity: &Identity) -> Result<StateDir, PlatformError> {
-        StateDir::open(&self.state_base, name, identity)
+    /// Its state folder, named after the project's folder when it is new.
+    pub fn state(&self, identity: &Identity) -> Result<StateDir, PlatformError> {
+        StateDir::open(&self.state_base, &name_of(&identity.root), identity)
             .map_err(PlatformError::io(format!("open the state folder under {}", self.state_base.display())))
     }
 }
@@ -58,8 +58,7 @@ impl Sources {
     ) -> Result<Self, PlatformError> {
         let identity = place.identity()?;
         options.root.clone_from(&identity.root);
-        let folder_name = name_of(&identity.root);
-        let state = place.state(&folder_name, &identity)?;
+        let state = place.state(&identity)?;
         let mut secrets = Secrets::open(state.file("secrets.json"));
         options.generated.clone_from(&secrets.value);
         let mut loaded = load(&options).map_err(PlatformError::Project)?;
@@ -79,6 +78,7 @@ impl Sources {
     }
 }
 
+/// A folder's name as Docker and the file system both take it.
 fn name_of(root: &Path) -> String {
     let name = root.file_name().map_or_else(|| "app".into(), |name| name.to_string_lossy().to_lowercase());
     let clean: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
@@ -107,7 +107,7 @@ pub struct Project {
 impl Project {
     /// The part that the names of all its images share.
     pub fn repository(&self) -> String {
-        format!("dynosim/{}-{}", self.app.name.to_ascii_lowercase(), self.identity.id)
+        self.state.repository()
     }
 
     /// Labels for a run.

@@ -102,6 +102,12 @@ impl StateDir {
         Ok(Self { path })
     }
 
+    /// What the names of the app's images begin with: `dynosim/shop-3f9a1c227be4`.
+    pub fn repository(&self) -> String {
+        let name = self.path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        format!("dynosim/{name}")
+    }
+
     /// A file or folder in it.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)

@@ -1,12 +1,8 @@
 //! Lines from a second process, such as a one-off dyno started in another terminal, into a journal that a running
 //! `up` owns.
 
-<<<<<<< HEAD
-use super::disk::open_for_append;
-use super::segments::Cut;
-=======
 use super::disk::{ends_whole, open_for_append};
->>>>>>> logs
+use super::segments::Cut;
 use super::{segment_numbers, segment_path};
 use crate::clock::Clock;
 use crate::logs::line::{stamp_now, write_message};
