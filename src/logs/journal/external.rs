@@ -4,7 +4,7 @@
 use super::disk::{ends_whole, open_for_append};
 use super::{segment_numbers, segment_path};
 use crate::clock::Clock;
-use crate::logs::line::{stamp_now, write_message};
+use crate::logs::line::{stamp, write_message};
 use crate::model::log::Message;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ impl Guest {
     /// Appends a message to the newest segment.
     pub fn publish(&self, message: &Message) -> io::Result<()> {
         let mut lines = Vec::new();
-        write_message(&stamp_now(&self.clock), message, &mut lines);
+        write_message(&stamp(self.clock.now()), message, &mut lines);
         for _ in 0..TRIES {
             let newest = self.newest()?;
             let path = segment_path(&self.dir, newest);
