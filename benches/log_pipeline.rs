@@ -26,16 +26,20 @@ const ROUNDS: usize = 5;
 fn main() -> Result<(), Box<dyn Error>> {
     let output = output();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let mut rates = [const { Vec::new() }; 3];
+    let chunks: Vec<&[u8]> = output.chunks(CHUNK).collect();
+    let lines: Vec<&[u8]> = output.split_inclusive(|b| *b == b'\n').collect();
+    let mut rates = [const { Vec::new() }; 4];
     for _ in 0..ROUNDS {
         let dir = tempfile::tempdir()?;
-        rates[0].push(rate(runtime.block_on(pipeline(dir.path(), &output, true))?));
+        rates[0].push(rate(runtime.block_on(pipeline(dir.path(), &chunks, true))?));
         let dir = tempfile::tempdir()?;
-        rates[1].push(rate(runtime.block_on(pipeline(dir.path(), &output, false))?));
+        rates[1].push(rate(runtime.block_on(pipeline(dir.path(), &chunks, false))?));
         let dir = tempfile::tempdir()?;
-        rates[2].push(rate(cat(dir.path(), &output)?));
+        rates[2].push(rate(runtime.block_on(pipeline(dir.path(), &lines, true))?));
+        let dir = tempfile::tempdir()?;
+        rates[3].push(rate(cat(dir.path(), &chunks)?));
     }
-    let [followed, stored, cat] = rates.map(|mut rates| {
+    let [followed, stored, singly, cat] = rates.map(|mut rates| {
         rates.sort_by(f64::total_cmp);
         rates[ROUNDS / 2]
     });
@@ -43,6 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{LINES} lines of {bytes} bytes on average, in chunks of {CHUNK} bytes; medians of {ROUNDS} rounds");
     println!("log pipeline, stored and followed  {followed:>12.0} lines/s   {:.2} of cat", followed / cat);
     println!("log pipeline, stored only          {stored:>12.0} lines/s   {:.2} of cat", stored / cat);
+    println!("the first, a line at a time        {singly:>12.0} lines/s   {:.2} of cat", singly / cat);
     println!("cat, pipe to file                  {cat:>12.0} lines/s");
     Ok(())
 }
@@ -63,7 +68,7 @@ fn output() -> Vec<u8> {
     output
 }
 
-async fn pipeline(dir: &Path, output: &[u8], followed: bool) -> Result<Duration, Box<dyn Error>> {
+async fn pipeline(dir: &Path, output: &[&[u8]], followed: bool) -> Result<Duration, Box<dyn Error>> {
     let options = LogsOptions { total_bytes: 1024 * 1024 * 1024, ..LogsOptions::default() };
     let logs = Logs::open(dir, Clock::system(), options)?;
     let mut follower = logs.follow(Start::Now, Filter::default())?;
@@ -76,7 +81,7 @@ async fn pipeline(dir: &Path, output: &[u8], followed: bool) -> Result<Duration,
         Ok::<_, std::io::Error>(follower)
     });
     let mut lines = logs.lines_of(&DynoName::new(ProcessType::web(), 1));
-    for chunk in output.chunks(CHUNK) {
+    for chunk in output {
         lines.push(chunk).await;
     }
     lines.finish();
@@ -102,12 +107,12 @@ fn check(dir: &Path) -> Result<(), Box<dyn Error>> {
     if lines == LINES { Ok(()) } else { Err(format!("{lines} lines of {LINES} in the journal").into()) }
 }
 
-fn cat(dir: &Path, output: &[u8]) -> Result<Duration, Box<dyn Error>> {
+fn cat(dir: &Path, output: &[&[u8]]) -> Result<Duration, Box<dyn Error>> {
     let began = Instant::now();
     let file = File::create(dir.join("cat.log"))?;
     let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(file).spawn()?;
     if let Some(mut pipe) = child.stdin.take() {
-        for chunk in output.chunks(CHUNK) {
+        for chunk in output {
             pipe.write_all(chunk)?;
         }
     }

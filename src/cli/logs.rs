@@ -3,7 +3,7 @@
 use super::args::Logs as LogsArgs;
 use super::session::Session;
 use super::stream::style;
-use crate::logs::{Filter, Follower, Renderer, Start, print};
+use crate::logs::{Filter, Follower, Outlet, Renderer, Start, print};
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ pub(super) async fn run(session: Session, args: LogsArgs) -> Result<ExitCode, Pl
         Follower::outside(&state.file("journal"), Start::Last(usize::from(args.number)), filter, Box::new(more));
     let mut follower = follower.map_err(PlatformError::io("read the log"))?;
     let mut renderer = Renderer::new(style(session.printer));
-    let mut out = tokio::io::stdout();
+    let mut out = Outlet::stdout().map_err(PlatformError::io("print the log"))?;
     tokio::select! {
         printed = print(&mut follower, &mut renderer, &mut out) => {
             printed.map_err(PlatformError::io("print the log"))?;

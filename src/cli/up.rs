@@ -40,6 +40,7 @@ pub(super) async fn run(mut session: Session, args: Up) -> Result<ExitCode, Plat
     let project = session.project(sources).await?;
     let logs = Logs::open(&state.file("journal"), session.clock.clone(), LogsOptions::default())
         .map_err(PlatformError::io("open the log"))?;
+    stream::watch_journal(&logs, session.report.clone());
     let printed = stream::print_from_now(&logs, session.printer, session.report.clone());
     let result = up(UpSession { project, logs: logs.clone(), held, interrupt }, &options).await;
     if let Err(error) = logs.close().await {

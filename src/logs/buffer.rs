@@ -4,7 +4,7 @@
 //! backwards, and a line is copied once. The app waits when the buffer is full; the platform's own messages do not,
 //! they may fill it to twice the limit and are counted, not kept, beyond that.
 
-use super::line::{Stamp, count_lines, stamp_now, stamp_of, write_l12};
+use super::line::{Stamp, Stamper, count_lines, stamp_of, write_l12};
 use crate::clock::Clock;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -27,6 +27,7 @@ struct Pending {
     total: u64,
     closed: bool,
     dropped: Dropped,
+    stamper: Stamper,
 }
 
 /// What was taken out of the buffer.
@@ -87,9 +88,9 @@ impl Buffer {
         if self.append(2 * self.limit, &mut write) {
             return;
         }
-        let mut lost = Vec::new();
-        write(&stamp_now(&self.clock), &mut lost);
-        self.lock().dropped.add(&lost);
+        let (mut lost, mut pending) = (Vec::new(), self.lock());
+        write(&pending.stamper.stamp(self.clock.now()), &mut lost);
+        pending.dropped.add(&lost);
     }
 
     /// Takes everything, leaving `spare` to be filled.
@@ -125,7 +126,7 @@ impl Buffer {
         if pending.lines.len() >= limit {
             return false;
         }
-        let stamp = stamp_now(&self.clock);
+        let stamp = pending.stamper.stamp(self.clock.now());
         let before = pending.lines.len();
         if pending.dropped.lines > 0 {
             let dropped = std::mem::take(&mut pending.dropped);

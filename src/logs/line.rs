@@ -1,6 +1,6 @@
 //! The form of a journal line, in both directions: `TS source[process]: text`.
 
-use crate::clock::{self, Clock};
+use crate::clock;
 use crate::model::limits::LOG_LINE_BYTES;
 use crate::model::log::{Message, Source};
 use time::OffsetDateTime;
@@ -46,9 +46,28 @@ impl<'a> ParsedLine<'a> {
     }
 }
 
-/// This moment.
-pub(super) fn stamp_now(clock: &Clock) -> Stamp {
-    stamp(clock.now())
+/// Makes many stamps: within a second only the microseconds are written anew.
+#[derive(Default)]
+pub(super) struct Stamper {
+    last: Option<(i64, Stamp)>,
+}
+
+impl Stamper {
+    /// A moment as it stands in a line.
+    pub(super) fn stamp(&mut self, at: OffsetDateTime) -> Stamp {
+        let second = at.unix_timestamp();
+        let mut stamp = match self.last {
+            Some((known, stamp)) if known == second => stamp,
+            _ => stamp(at),
+        };
+        let mut rest = at.microsecond();
+        for digit in stamp[20..26].iter_mut().rev() {
+            *digit = b"0123456789"[rest as usize % 10];
+            rest /= 10;
+        }
+        self.last = Some((second, stamp));
+        stamp
+    }
 }
 
 /// A moment as it stands in a line.
@@ -117,11 +136,12 @@ pub(super) fn count_lines(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{ParsedLine, write_l11, write_l12, write_message};
+    use super::{ParsedLine, Stamper, write_l11, write_l12, write_message};
     use crate::model::dyno::DynoName;
     use crate::model::log::{Message, Source};
     use crate::model::process_type::ProcessType;
     use proptest::prelude::*;
+    use time::macros::datetime;
 
     const TS: &str = "2026-11-21T03:08:15.123456+00:00";
 
@@ -185,6 +205,18 @@ mod tests {
             ParsedLine { time: TS, source: Source::App, process: "web.1", text: b"a ]: b\r" },
             "the text keeps its carriage return"
         );
+    }
+
+    #[test]
+    fn stamps_made_in_a_row_are_the_clock_s() {
+        let mut stamper = Stamper::default();
+        let mut at = datetime!(1969-12-31 23:59:58.999999 UTC);
+        for step in [0, 1, 999_998, 1, 1, 86_400_000_000, 123_456, 0] {
+            at += time::Duration::microseconds(step);
+            assert_eq!(str::from_utf8(&stamper.stamp(at)).unwrap(), crate::clock::stamp(at));
+            let elsewhere = at.to_offset(time::macros::offset!(+5:30));
+            assert_eq!(stamper.stamp(elsewhere), stamper.stamp(at));
+        }
     }
 
     #[test]

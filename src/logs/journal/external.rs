@@ -5,7 +5,7 @@ use super::disk::{ends_whole, open_for_append};
 use super::segments::Cut;
 use super::{segment_numbers, segment_path};
 use crate::clock::Clock;
-use crate::logs::line::{stamp_now, write_message};
+use crate::logs::line::{stamp, write_message};
 use crate::logs::writer::Store;
 use crate::model::log::Message;
 use std::io::{self, Write};
@@ -30,7 +30,7 @@ impl Guest {
     /// Appends a message to the newest segment.
     pub fn publish(&self, message: &Message) -> io::Result<()> {
         let mut lines = Vec::new();
-        write_message(&stamp_now(&self.clock), message, &mut lines);
+        write_message(&stamp(self.clock.now()), message, &mut lines);
         self.append_lines(&lines)
     }
 
