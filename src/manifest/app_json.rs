@@ -166,16 +166,14 @@ impl Section {
 fn script(reader: &mut Reader, entry: &Entry) -> Option<String> {
     let path = format!("scripts.{}", entry.key);
     let example = format!("\"{}\": \"command\"", entry.key);
-    let node = match &entry.node.value {
-        Value::Map(keys) => match keys.iter().find(|k| k.key == "command") {
-            Some(command) => &command.node,
-            None => {
-                reader.wrong_kind(&entry.node, &path, "a map with `command`", &example);
-                return None;
-            }
-        },
-        _ => &entry.node,
-    };
+    let mut node = &entry.node;
+    if let Value::Map(keys) = &entry.node.value {
+        let Some(command) = keys.iter().find(|k| k.key == "command") else {
+            reader.wrong_kind(node, &path, "a map with `command`", &example);
+            return None;
+        };
+        node = &command.node;
+    }
     reader.filled_text(node, &path, &example).map(|text| text.value)
 }
 

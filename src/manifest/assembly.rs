@@ -85,7 +85,7 @@ impl Assembled {
         let mut reader = Reader::new(&yml.file);
         for image in images {
             if let Some(path) = images::dockerfile(&mut reader, sources.root, image) {
-                let mut build = self.build(sources, path);
+                let mut build = build(sources, path);
                 build.target.clone_from(&image.target);
                 self.builds.insert(image.process_type.clone(), build);
             }
@@ -123,7 +123,7 @@ impl Assembled {
         );
         self.findings.push(finding.help(format!("add the section:\nbuild:\n{section}")));
         for found in sources.dockerfiles {
-            let build = self.build(sources, sources.root.join(&found.path));
+            let build = build(sources, sources.root.join(&found.path));
             self.builds.insert(found.process_type.clone(), build);
             if !found.process_type.is_web() {
                 self.by_dockerfile.insert(found.process_type.clone(), found.path.clone());
@@ -143,18 +143,10 @@ impl Assembled {
             self.findings.push(Diagnostic::error(title).help(format!("{help}{}", elsewhere(sources.root))));
         }
         for found in sources.dockerfiles {
-            let build = self.build(sources, sources.root.join(&found.path));
+            let build = build(sources, sources.root.join(&found.path));
             self.builds.insert(found.process_type.clone(), build);
             self.by_dockerfile.insert(found.process_type.clone(), found.path.clone());
         }
-    }
-
-    fn build(&self, sources: &Sources<'_>, dockerfile: PathBuf) -> Build {
-        let folder = dockerfile.parent().unwrap_or(sources.root).to_path_buf();
-        let mut args = sources.yml.map(|yml| yml.args.clone()).unwrap_or_default();
-        args.extend(sources.args.clone());
-        let context = sources.context.map_or(folder, Path::to_path_buf);
-        Build { dockerfile, context, target: None, args }
     }
 
     fn run(&mut self, reader: &mut Reader, run: &RunEntry) {
@@ -228,6 +220,14 @@ impl Assembled {
     fn image_names(&self) -> String {
         self.builds.keys().map(|t| format!("`{t}`")).collect::<Vec<_>>().join(", ")
     }
+}
+
+fn build(sources: &Sources<'_>, dockerfile: PathBuf) -> Build {
+    let folder = dockerfile.parent().unwrap_or(sources.root).to_path_buf();
+    let mut args = sources.yml.map(|yml| yml.args.clone()).unwrap_or_default();
+    args.extend(sources.args.clone());
+    let context = sources.context.map_or(folder, Path::to_path_buf);
+    Build { dockerfile, context, target: None, args }
 }
 
 /// Names Dockerfiles in other folders, if there are any.

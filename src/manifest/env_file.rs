@@ -177,8 +177,7 @@ fn dialects(file: &Arc<SourceFile>, pieces: &[Cut<'_>]) -> Option<Diagnostic> {
 fn dialect(entry: &Entry<'_>) -> Option<&'static str> {
     match entry.quotes {
         Quotes::None if entry.raw.contains('#') => Some("it cuts the value at `#`: use quotes"),
-        Quotes::Double if entry.raw.contains('\n') => Some("it knows no values over several lines"),
-        Quotes::Single if entry.raw.contains('\n') => Some("it knows no values over several lines"),
+        _ if entry.raw.contains('\n') => Some("it knows no values over several lines"),
         Quotes::Double if entry.raw.contains('\\') => Some("it knows no escapes: a backslash stays"),
         _ if entry.exported => Some("it takes `export` for a part of the name"),
         _ => None,

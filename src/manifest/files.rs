@@ -22,7 +22,7 @@ pub(super) fn read(path: &Path, name: &str) -> Result<Option<Arc<SourceFile>>, D
         return Err(finding.help("a file of this kind has a few lines; is it another file under this name?"));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|b| *b == b'\n').count();
         Diagnostic::error(format!("{name} is not UTF-8 text: see line {line}")).help("save it as UTF-8")
     })?;
     let text = match text.strip_prefix('\u{feff}') {

@@ -24,33 +24,23 @@ pub(super) fn substitute(raw: &str, known: &BTreeMap<String, String>, escapes: b
     let mut rest = raw;
     while let Some(c) = rest.chars().next() {
         let after = &rest[c.len_utf8()..];
-        rest = match c {
-            '\\' if escapes || after.starts_with('$') => {
-                let escaped = after.chars().next().map_or(0, char::len_utf8);
-                done.text.push_str(&rest[..1 + escaped]);
-                &after[escaped..]
-            }
-            '$' => match reference(after) {
-                Some((name, length)) => {
-                    let value = known.get(name).ok_or_else(|| name.to_owned())?;
-                    value.chars().for_each(|c| literal(&mut done.text, c));
-                    done.made.push(Substitution { name: name.to_owned() });
-                    &after[length..]
-                }
-                None => {
-                    literal(&mut done.text, '$');
-                    after
-                }
-            },
-            c if escapes => {
+        if c == '\\' && (escapes || after.starts_with('$')) {
+            let pair = after.chars().next().map_or(1, |next| 1 + next.len_utf8());
+            done.text.push_str(&rest[..pair]);
+            rest = &rest[pair..];
+        } else if let Some((name, length)) = reference(after).filter(|_| c == '$') {
+            let value = known.get(name).ok_or_else(|| name.to_owned())?;
+            value.chars().for_each(|c| literal(&mut done.text, c));
+            done.made.push(Substitution { name: name.to_owned() });
+            rest = &after[length..];
+        } else {
+            if escapes && c != '$' {
                 done.text.push(c);
-                after
-            }
-            c => {
+            } else {
                 literal(&mut done.text, c);
-                after
             }
-        };
+            rest = after;
+        }
     }
     Ok(done)
 }

@@ -129,13 +129,11 @@ impl Reader {
 
     /// A text; numbers and booleans are taken as written.
     pub(super) fn text(&mut self, node: &Node, path: &str, example: &str) -> Option<Located<String>> {
-        match node.scalar() {
-            Some(text) => Some(Located { value: text.to_owned(), span: node.span.clone() }),
-            None => {
-                self.wrong_kind(node, path, "a text", example);
-                None
-            }
-        }
+        let Some(text) = node.scalar() else {
+            self.wrong_kind(node, path, "a text", example);
+            return None;
+        };
+        Some(Located { value: text.to_owned(), span: node.span.clone() })
     }
 
     /// A text that holds something.
@@ -155,18 +153,16 @@ impl Reader {
 
     /// A span to show: where the tree gives only a point, the rest of its line.
     fn shown(&self, span: &Range<usize>) -> Range<usize> {
-        let text = &self.file.text;
-        let start = text.floor_char_boundary(span.start.min(text.len()));
-        let first_line = start + text[start..].find('\n').unwrap_or(text.len() - start);
-        let end = if span.end <= start { first_line } else { span.end.min(first_line) };
-        start..text[..end].trim_end().len().max(start)
+        let Some(rest) = self.file.text.get(span.start..) else { return span.clone() };
+        let line = rest.lines().next().unwrap_or_default();
+        let wanted = if span.is_empty() { Some(line) } else { line.get(..span.len()) };
+        span.start..span.start + wanted.unwrap_or(line).trim_end().len()
     }
 }
 
 /// The line of a byte, from 1.
 pub(super) fn line_of(text: &str, at: usize) -> usize {
-    let at = text.floor_char_boundary(at.min(text.len()));
-    text[..at].matches('\n').count() + 1
+    text.get(..at).map_or(0, |before| before.matches('\n').count()) + 1
 }
 
 /// The one of `known` that `word` is most likely meant to be: at most two letters away.

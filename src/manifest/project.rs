@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What to load, and what the command line says about it.
-#[derive(Clone, Debug, Default)]
+/// What to load, and what the command line says about it. No `Debug`: it holds secrets.
+#[derive(Clone, Default)]
 pub struct LoadOptions {
     /// The project's folder.
     pub root: PathBuf,
@@ -150,7 +150,8 @@ impl Project {
     fn file(&mut self, path: PathBuf, name: &str) -> Option<Arc<SourceFile>> {
         match files::read(&path, name) {
             Ok(file) => {
-                self.sources.extend(file.is_some().then_some(path));
+                // A pipe (`-e <(…)`) can be read once, and never changes.
+                self.sources.extend(path.is_file().then_some(path));
                 file
             }
             Err(fault) => {

@@ -298,11 +298,11 @@ fn variable(text: &str) -> (usize, Option<&str>) {
 
 fn notes(image: &ImageFacts, command: Option<&CommandText>, argv: &[Word], shell: bool) -> Vec<Note> {
     let mut notes = Vec::new();
-    let entrypoint = shell_script(&image.entrypoint);
+    let entrypoint = shell_argv(&image.entrypoint);
     if shell && !image.files.has_shell {
         notes.push(Note::NoShell);
     }
-    if let Some(Some(_)) = entrypoint {
+    if entrypoint == ShellArgv::WithScript {
         // The script may use "$@"; only one that cannot see its arguments is sure to ignore them.
         let sees_arguments =
             image.entrypoint.iter().any(|w| ["$@", "$*", "$0", "$1", "${@"].iter().any(|a| w.contains(a)));
@@ -311,18 +311,18 @@ fn notes(image: &ImageFacts, command: Option<&CommandText>, argv: &[Word], shell
         }
     }
     let passed = argv.get(image.entrypoint.len()..).unwrap_or_default();
-    if entrypoint == Some(None)
+    if entrypoint == ShellArgv::Open
         && !shell
         && let [first, _, ..] = passed
     {
         notes.push(Note::ShellTakesOneWord(first.text.clone()));
     }
-    let interpreted = shell || entrypoint.is_some() || shell_script(&texts(passed)).is_some();
+    let interpreted = shell || entrypoint != ShellArgv::No || shell_argv(&texts(passed)) != ShellArgv::No;
     match command {
         Some(text) if !interpreted => {
             notes.extend(shell_syntax(&text.text).map(|piece| Note::NotInterpreted(piece.into())));
         }
-        None if shell_script(&image.cmd).is_none() && entrypoint.is_none() => {
+        None if shell_argv(&image.cmd) == ShellArgv::No && entrypoint == ShellArgv::No => {
             let literal = image.cmd.iter().find(|w| w.match_indices('$').any(|(at, _)| variable(&w[at..]).1.is_some()));
             notes.extend(literal.map(|w| Note::LiteralVariable(w.clone())));
         }
@@ -335,14 +335,26 @@ fn texts(words: &[Word]) -> Vec<String> {
     words.iter().map(|w| w.text.clone()).collect()
 }
 
-/// For an argv that starts a shell with `-c`: the script, when one follows. `None` when it is no such argv.
-fn shell_script(argv: &[String]) -> Option<Option<&String>> {
-    let program = argv.first()?.rsplit('/').next()?;
-    if !["sh", "bash", "dash", "ash", "zsh", "ksh"].contains(&program) {
-        return None;
+/// Whether an argv starts a shell with `-c`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ShellArgv {
+    /// It does not.
+    No,
+    /// It does, and the script comes next: `["/bin/bash", "-c"]`.
+    Open,
+    /// It does, with its script: Docker's shell form.
+    WithScript,
+}
+
+fn shell_argv(argv: &[String]) -> ShellArgv {
+    let program = argv.first().and_then(|w| w.rsplit('/').next()).unwrap_or_default();
+    let is_shell = ["sh", "bash", "dash", "ash", "zsh", "ksh"].contains(&program);
+    let flag = argv.iter().position(|w| w.starts_with('-') && !w.starts_with("--") && w.ends_with('c'));
+    match flag {
+        Some(flag) if is_shell && flag + 1 < argv.len() => ShellArgv::WithScript,
+        Some(_) if is_shell => ShellArgv::Open,
+        _ => ShellArgv::No,
     }
-    let flag = argv.iter().skip(1).position(|w| w.starts_with('-') && !w.starts_with("--") && w.ends_with('c'))?;
-    Some(argv.get(flag + 2))
 }
 
 /// The first piece of shell syntax in a command, outside quotes that would protect it.

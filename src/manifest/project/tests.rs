@@ -24,7 +24,9 @@ impl Folder {
     /// A heroku.yml and empty Dockerfiles.
     fn yml(yml: &str, dockerfiles: &[&str]) -> Self {
         let folder = Self::new(&[("heroku.yml", yml)]);
-        dockerfiles.iter().for_each(|name| folder.write(name, "FROM scratch\n"));
+        for name in dockerfiles {
+            folder.write(name, "FROM scratch\n");
+        }
         folder
     }
 
