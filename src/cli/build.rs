@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 pub(super) async fn run(mut session: Session, args: Build) -> Result<ExitCode, PlatformError> {
-    let shown = session.show_news();
+    session.show_news();
     let sources = session.sources(Some(&args.build))?;
     let project = session.project(sources).await?;
     let wanted = wanted(&project.app, &args.types)?;
@@ -24,10 +24,7 @@ pub(super) async fn run(mut session: Session, args: Build) -> Result<ExitCode, P
         _ = interrupt.wanted() => return Err(PlatformError::Interrupted),
     };
     let printer = session.printer;
-    drop((project, session));
-    if let Some(shown) = shown {
-        let _ = shown.await;
-    }
+    session.finish_news().await;
     for (process_type, image) in &built.slug {
         if printer.json {
             printer.out(&json!({"event": "image", "type": process_type.as_str(), "image": image.0}).to_string());

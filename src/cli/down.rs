@@ -10,7 +10,7 @@ use crate::platform::report::News;
 use std::process::ExitCode;
 
 pub(super) async fn run(mut session: Session, args: Down) -> Result<ExitCode, PlatformError> {
-    let shown = session.show_news();
+    session.show_news();
     let place = session.place()?;
     let identity = place.identity()?;
     let state = place.state(&identity)?;
@@ -37,9 +37,6 @@ pub(super) async fn run(mut session: Session, args: Down) -> Result<ExitCode, Pl
         None => "nothing was running".to_owned(),
     };
     session.report.note(text);
-    drop(session);
-    if let Some(shown) = shown {
-        let _ = shown.await;
-    }
+    session.finish_news().await;
     Ok(super::code(Code::Ok))
 }

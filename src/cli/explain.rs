@@ -25,7 +25,7 @@ fn is_public(origin: &Origin) -> bool {
 }
 
 pub(super) async fn run(mut session: Session, args: Explain) -> Result<ExitCode, PlatformError> {
-    let shown = session.show_news();
+    session.show_news();
     let sources = session.sources(Some(&args.build))?;
     let missing = sources.loaded.require_config().err();
     let project = session.project(sources).await?;
@@ -36,10 +36,7 @@ pub(super) async fn run(mut session: Session, args: Explain) -> Result<ExitCode,
     let runnable = slate::runnable(process_type, facts, command.as_ref(), args.rules.launch())?;
     let printer = session.printer;
     let picture = picture(&project, &args, &image_of, &runnable);
-    drop((project, session));
-    if let Some(shown) = shown {
-        let _ = shown.await;
-    }
+    session.finish_news().await;
     show(printer, &picture);
     for finding in missing.iter().flatten() {
         printer.err(finding.render(printer.err_colour).trim_end());

@@ -10,10 +10,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Draws news until the platform has none left.
+/// Draws news until there is no more.
 pub(super) async fn show(printer: Printer, mut news: mpsc::UnboundedReceiver<News>) {
     let mut board = Board::new(printer);
     while let Some(one) = news.recv().await {
+        if matches!(one, News::End) {
+            break;
+        }
         board.show(one);
     }
     board.clear();
@@ -74,7 +77,7 @@ impl Board {
             News::Stopping(why) => {
                 self.line(&self.printer.dim(&format!("{why}: stopping gracefully; press Ctrl-C again to force")));
             }
-            News::Stopped => self.clear(),
+            News::Stopped | News::End => self.clear(),
         }
     }
 
@@ -199,6 +202,7 @@ fn as_json(news: &News) -> Option<Value> {
         }
         News::Stopping(why) => json!({"event": "stopping", "why": why}),
         News::Stopped => json!({"event": "stopped"}),
+        News::End => return None,
     })
 }
 

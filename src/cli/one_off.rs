@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 pub(super) async fn run(mut session: Session, args: Run) -> Result<ExitCode, PlatformError> {
-    let shown = session.show_news();
+    session.show_news();
     let sources = session.sources(Some(&args.build))?;
     sources.loaded.require_config().map_err(PlatformError::Project)?;
     let state = sources.state.clone();
@@ -57,10 +57,7 @@ pub(super) async fn run(mut session: Session, args: Run) -> Result<ExitCode, Pla
     let live = state.runs().map(|runs| runs.live).unwrap_or_default();
     let others: Vec<String> = live.into_iter().filter(|other| *other != run).collect();
     let swept = project.engine.sweep(&project.identity.id, &others).await;
-    drop((alive, ground, project, session));
-    if let Some(shown) = shown {
-        let _ = shown.await;
-    }
+    session.finish_news().await;
     let status = status?;
     swept?;
     Ok(ExitCode::from(u8::try_from(status & 0xff).unwrap_or(1)))

@@ -25,17 +25,28 @@ pub(super) struct Session {
     pub(super) clock: Clock,
     pub(super) report: Reporter,
     news: Option<mpsc::UnboundedReceiver<News>>,
+    shown: Option<JoinHandle<()>>,
 }
 
 impl Session {
     pub(super) fn new(common: Common, printer: Printer) -> Self {
         let (report, news) = Reporter::new();
-        Self { common, printer, clock: Clock::system(), report, news: Some(news) }
+        Self { common, printer, clock: Clock::system(), report, news: Some(news), shown: None }
     }
 
-    /// Starts to show the platform's news. Ends when every reporter is gone.
-    pub(super) fn show_news(&mut self) -> Option<JoinHandle<()>> {
-        self.news.take().map(|news| tokio::spawn(news::show(self.printer, news)))
+    /// Starts to show the platform's news.
+    pub(super) fn show_news(&mut self) {
+        if let Some(news) = self.news.take() {
+            self.shown = Some(tokio::spawn(news::show(self.printer, news)));
+        }
+    }
+
+    /// Waits until all news so far is shown.
+    pub(super) async fn finish_news(&mut self) {
+        self.report.tell(News::End);
+        if let Some(shown) = self.shown.take() {
+            let _ = shown.await;
+        }
     }
 
     /// Which project, and where its state is.

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 pub(super) async fn run(mut session: Session, args: Up) -> Result<ExitCode, PlatformError> {
-    let shown = session.show_news();
+    session.show_news();
     let sources = session.sources(Some(&args.build))?;
     sources.loaded.require_config().map_err(PlatformError::Project)?;
     let options = UpOptions {
@@ -47,10 +47,7 @@ pub(super) async fn run(mut session: Session, args: Up) -> Result<ExitCode, Plat
         session.report.note(error.to_string());
     }
     printed.finish().await;
-    drop(session);
-    if let Some(shown) = shown {
-        let _ = shown.await;
-    }
+    session.finish_news().await;
     result.map(|why| super::code(if why == signals::DOWN { Code::Ok } else { Code::Interrupted }))
 }
 

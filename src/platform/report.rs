@@ -67,6 +67,8 @@ pub enum News {
     Stopping(String),
     /// It is stopped.
     Stopped,
+    /// There will be no more news.
+    End,
 }
 
 /// Where news goes. A face that went away is not waited for.
