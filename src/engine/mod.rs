@@ -18,6 +18,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use tokio::sync::mpsc;
 
+pub mod context;
 pub mod docker;
 pub mod fake;
 
