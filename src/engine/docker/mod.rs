@@ -1,1 +1,169 @@
-//! Docker
+//! Dynos as containers of any engine that speaks Docker's API. The only place that knows bollard.
+//!
+//! | file | is |
+//! |---|---|
+//! | `find`, `config`, `facts` | which engine, what it is, what it can |
+//! | `builder`, `progress`, `dockerfile` | images from contexts |
+//! | `images` | what an image says about itself; which go |
+//! | `create`, `volumes`, `files`, `labels` | a dyno in Docker's words |
+//! | `launch`, `task`, `reports`, `probe` | its life, as events and output |
+//! | `sweep` | what is left of earlier runs |
+
+mod archive;
+mod builder;
+mod config;
+mod create;
+mod dockerfile;
+mod error;
+mod facts;
+mod files;
+mod find;
+mod images;
+mod labels;
+mod launch;
+mod probe;
+mod progress;
+mod reports;
+mod sweep;
+mod task;
+#[cfg(test)]
+mod testing;
+mod usage;
+mod volumes;
+
+use super::{
+    BuildPlan, BuildSink, DynoSpec, Engine, EngineError, EngineFacts, EventSink, Instance, OutputSink, RunIdentity,
+    Swept,
+};
+use crate::model::image::{ImageFacts, ImageId};
+use async_trait::async_trait;
+use bollard::Docker;
+use bollard::query_parameters::RemoveContainerOptionsBuilder;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio_util::task::TaskTracker;
+
+/// Builds and waits may take any time; bollard wants a number.
+const NO_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// A container engine that answered. Clones share everything.
+#[derive(Clone)]
+pub struct DockerEngine {
+    shared: Arc<Shared>,
+}
+
+/// What all of an engine's dynos use.
+struct Shared {
+    docker: Docker,
+    /// The same client for requests that are answered when something ends.
+    patient: Docker,
+    facts: EngineFacts,
+    abilities: facts::Abilities,
+    files: files::PrivateFiles,
+    config: config::DockerConfig,
+    host: String,
+    /// Facts of images, by id: an id's image never changes.
+    images: Mutex<HashMap<String, ImageFacts>>,
+    /// Which paths images have, by (id, path).
+    paths: Mutex<HashMap<(String, String), bool>>,
+    /// The engine refused to show the quota in place of the limit.
+    quota_refused: AtomicBool,
+    /// Removals under way; a sweep waits for them.
+    cleanups: TaskTracker,
+}
+
+/// Finds the engine that `requested` (`--engine`: a URL, `docker`, `podman`, a context's name) or the environment
+/// names, else the first of the usual sockets that answers. `files` is a private folder for what is put into dynos.
+///
+/// # Errors
+/// [`EngineError::Unreachable`] says for each place what came of it.
+pub async fn find(
+    requested: Option<&str>,
+    env: &(dyn Fn(&str) -> Option<String> + Sync),
+    files: &Path,
+) -> Result<DockerEngine, EngineError> {
+    let config = config::DockerConfig::load(&|name| env(name));
+    let found = find::find(requested, env, &config).await?;
+    let files = files::PrivateFiles::new(files);
+    let classic = env("DOCKER_BUILDKIT").is_some_and(|value| value == "0");
+    let (facts, abilities) = facts::ask(&found, &files, classic).await?;
+    let shared = Shared {
+        patient: found.docker.clone().with_timeout(NO_TIMEOUT),
+        docker: found.docker,
+        facts,
+        abilities,
+        files,
+        config,
+        host: found.host,
+        images: Mutex::default(),
+        paths: Mutex::default(),
+        quota_refused: AtomicBool::new(false),
+        cleanups: TaskTracker::new(),
+    };
+    Ok(DockerEngine { shared: Arc::new(shared) })
+}
+
+#[async_trait]
+impl Engine for DockerEngine {
+    fn facts(&self) -> &EngineFacts {
+        &self.shared.facts
+    }
+
+    async fn build(&self, plan: &BuildPlan, progress: &BuildSink) -> Result<ImageId, EngineError> {
+        builder::build(&self.shared, plan, progress).await
+    }
+
+    async fn inspect(&self, image: &ImageId) -> Result<Option<ImageFacts>, EngineError> {
+        images::inspect(&self.shared, image).await
+    }
+
+    async fn open_run(&self, run: &RunIdentity) -> Result<(), EngineError> {
+        sweep::open_run(&self.shared, run).await
+    }
+
+    async fn launch(
+        &self,
+        spec: DynoSpec,
+        events: EventSink,
+        output: OutputSink,
+    ) -> Result<Box<dyn Instance>, EngineError> {
+        launch::launch(&self.shared, spec, events, output).await
+    }
+
+    async fn sweep(&self, identity: &str, live: &[String]) -> Result<Swept, EngineError> {
+        sweep::sweep(&self.shared, identity, live).await
+    }
+
+    async fn prune_images(&self, repository: &str, keep: &[ImageId]) -> Result<usize, EngineError> {
+        images::prune(&self.shared, repository, keep).await
+    }
+}
+
+impl Shared {
+    /// Removes a container with its anonymous volumes, whatever state it is in.
+    async fn remove(&self, container: &str) -> Result<(), bollard::errors::Error> {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        self.docker.remove_container(container, Some(options)).await
+    }
+
+    fn remove_in_background(&self, container: String) {
+        let docker = self.docker.clone();
+        self.cleanups.spawn(async move {
+            let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+            // What stays is labelled, and goes with the next sweep.
+            let _ = docker.remove_container(&container, Some(options)).await;
+        });
+    }
+}
+
+/// Lower-case hex digits.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,247 @@
+//! One dyno's container: made, attached to, started, and handed to its task.
+
+use super::create::{OURS, Recipe};
+use super::error::{self, failed, told};
+use super::files::DynoFiles;
+use super::task::{Life, Order};
+use super::{Shared, images, labels, volumes};
+use crate::engine::{
+    Console, DynoSpec, EngineError, EventSink, Filesystem, Finding, Instance, OutputSink, ProcessFacts, Signal, Usage,
+};
+use async_trait::async_trait;
+use bollard::container::AttachContainerResults;
+use bollard::query_parameters::{
+    AttachContainerOptions, AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, RemoveVolumeOptions,
+    ResizeContainerTTYOptionsBuilder,
+};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::{mpsc, oneshot};
+
+/// What is removed with a dyno, however it ends: by its task, by a launch that fails or is given up.
+pub(super) struct Leftovers {
+    shared: Arc<Shared>,
+    pub(super) container: String,
+    volumes: Vec<String>,
+    identity: String,
+    run: String,
+}
+
+impl Drop for Leftovers {
+    fn drop(&mut self) {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return; // The process ends; the labels lead the next sweep here.
+        }
+        let shared = Arc::clone(&self.shared);
+        let container = std::mem::take(&mut self.container);
+        let volumes = std::mem::take(&mut self.volumes);
+        let (identity, run) = (std::mem::take(&mut self.identity), std::mem::take(&mut self.run));
+        let tracker = shared.cleanups.clone();
+        tracker.spawn(async move {
+            // What stays is labelled, and goes with the next sweep.
+            let _ = shared.remove(&container).await;
+            for volume in volumes {
+                let _ = shared.docker.remove_volume(&volume, None::<RemoveVolumeOptions>).await;
+            }
+            shared.files.forget_dyno(&identity, &run, &container);
+        });
+    }
+}
+
+/// Starts one dyno.
+pub(super) async fn launch(
+    shared: &Arc<Shared>,
+    spec: DynoSpec,
+    events: EventSink,
+    output: OutputSink,
+) -> Result<Box<dyn Instance>, EngineError> {
+    let name = labels::container(&spec);
+    let mut leftovers = Leftovers {
+        shared: Arc::clone(shared),
+        container: name.clone(),
+        volumes: Vec::new(),
+        identity: spec.run.identity.clone(),
+        run: spec.run.run.clone(),
+    };
+    let files = files(shared, &spec, &name).await?;
+    let missing = missing_paths(shared, &spec).await?;
+    let places = volumes::places(&spec, &missing);
+    leftovers.volumes = volumes::named(&places, &name);
+    volumes::create_named(shared, &spec, &leftovers.volumes).await?;
+
+    let mut show_quota = shared.abilities.shares_files && !shared.quota_refused.load(Ordering::Relaxed);
+    let started = loop {
+        let recipe = Recipe {
+            spec: &spec,
+            abilities: &shared.abilities,
+            name: &name,
+            files: files.as_ref(),
+            places: &places,
+            show_quota,
+        };
+        match start(shared, &recipe).await {
+            // Some kernels or runtimes do not let a file be laid over a control file: then the quota stays unseen.
+            Err(Refused::Engine(told)) if show_quota && told.to_string().contains("/sys/fs/cgroup") => {
+                shared.quota_refused.store(true, Ordering::Relaxed);
+                show_quota = false;
+                shared.remove(&name).await.map_err(|error| told_starting(&spec, &error))?;
+            }
+            other => break other,
+        }
+    };
+    let (orders, inbox) = mpsc::unbounded_channel();
+    let (input, typed) = mpsc::channel(16);
+    let life = Life::new(shared, spec, leftovers, events, output);
+    match started {
+        Ok(attached) => drop(tokio::spawn(life.run(attached, inbox, typed))),
+        Err(Refused::App(status, finding)) => drop(tokio::spawn(life.never_started(status, finding))),
+        Err(Refused::Engine(error)) => return Err(error),
+    }
+    Ok(Box::new(DockerInstance { shared: Arc::clone(shared), container: name, orders, input }))
+}
+
+async fn files(shared: &Arc<Shared>, spec: &DynoSpec, name: &str) -> Result<Option<DynoFiles>, EngineError> {
+    if !shared.abilities.shares_files {
+        return Ok(None);
+    }
+    let (task_shared, task_spec, task_name) = (Arc::clone(shared), spec.clone(), name.to_owned());
+    let home = spec.env.iter().find(|(name, _)| name == "HOME").map(|(_, home)| home.as_str());
+    let home = home.or(spec.image.env("HOME")).unwrap_or("/").to_owned();
+    let prepared = tokio::task::spawn_blocking(move || task_shared.files.prepare(&task_spec, &task_name, &home)).await;
+    let doing = format!("writing files for {}", spec.name);
+    match prepared {
+        Ok(files) => files.map(Some).map_err(|error| failed(&doing, error)),
+        Err(error) => Err(failed(&doing, error)),
+    }
+}
+
+/// The writable paths that the image lacks; asked of the image once.
+async fn missing_paths(shared: &Shared, spec: &DynoSpec) -> Result<Vec<String>, EngineError> {
+    let Filesystem::ReadOnly { writable } = &spec.filesystem else { return Ok(Vec::new()) };
+    if let Some(odd) = writable.iter().find(|path| !path.starts_with('/')) {
+        return Err(failed("reading --writable", format!("`{odd}` is not an absolute path of the dyno")));
+    }
+    images::missing_paths(shared, &spec.image, writable).await
+}
+
+/// Why a dyno did not start.
+enum Refused {
+    /// The app's or image's fault: status and reason.
+    App(i32, Finding),
+    Engine(EngineError),
+}
+
+fn told_starting(spec: &DynoSpec, error: &bollard::errors::Error) -> EngineError {
+    told(&format!("starting {}", spec.name), error)
+}
+
+async fn start(shared: &Shared, recipe: &Recipe<'_>) -> Result<AttachContainerResults, Refused> {
+    let spec = recipe.spec;
+    let options = CreateContainerOptionsBuilder::new().name(recipe.name).platform(&volumes::platform(spec)).build();
+    let create = async {
+        let doing = format!("creating a container for {}", spec.name);
+        shared.docker.create_container(Some(options), recipe.body()).await.map_err(|error| told(&doing, &error))
+    };
+    let fill = volumes::fill(shared, spec, recipe.name, recipe.places);
+    tokio::try_join!(create, fill).map_err(Refused::Engine)?;
+    if matches!(spec.filesystem, Filesystem::Ephemeral) {
+        volumes::mend(shared, spec, recipe.name).await.map_err(Refused::Engine)?;
+    }
+    let attached = attach(shared, recipe.name).await.map_err(|error| Refused::Engine(told_starting(spec, &error)))?;
+    match shared.docker.start_container(recipe.name, None).await {
+        Ok(()) => {}
+        Err(error) => return Err(judge(spec, &error)),
+    }
+    if let Console::Terminal(columns, rows) = spec.console {
+        resize(shared, recipe.name, columns, rows).await;
+    }
+    Ok(attached)
+}
+
+/// Both directions of a container's streams.
+pub(super) async fn attach(shared: &Shared, container: &str) -> Result<AttachContainerResults, bollard::errors::Error> {
+    let options: AttachContainerOptions =
+        AttachContainerOptionsBuilder::new().stream(true).stdin(true).stdout(true).stderr(true).build();
+    shared.docker.attach_container(container, Some(options)).await
+}
+
+/// Tells a program or folder that cannot be used, the image's fault, from the engine's own trouble.
+fn judge(spec: &DynoSpec, error: &bollard::errors::Error) -> Refused {
+    const NOT_FOUND: [&str; 2] = ["executable file not found", "no such file or directory"];
+    const NOT_USABLE: [&str; 4] = ["permission denied", "exec format error", "is a directory", "not a directory"];
+    let words = error::words(error);
+    let lower = words.to_ascii_lowercase();
+    let of_program = lower.contains("exec: ") || lower.contains("chdir") || lower.contains("exec user process");
+    let status = if NOT_FOUND.iter().any(|part| lower.contains(part)) {
+        127
+    } else if NOT_USABLE.iter().any(|part| lower.contains(part)) {
+        126
+    } else {
+        0
+    };
+    if !of_program || status == 0 || lower.contains("/sys/fs/cgroup") {
+        return Refused::Engine(told_starting(spec, error));
+    }
+    let reason = words.rsplit("caused: ").next().unwrap_or(&words).trim_end_matches(": unknown").to_owned();
+    let program = if lower.contains("chdir") {
+        spec.image.workdir.clone()
+    } else {
+        spec.argv.first().cloned().unwrap_or_default()
+    };
+    Refused::App(status, Finding::ExecFailed { program, reason })
+}
+
+/// A size that cannot be set costs a misdrawn screen, no more.
+async fn resize(shared: &Shared, container: &str, columns: u16, rows: u16) {
+    let options = ResizeContainerTTYOptionsBuilder::new().w(i32::from(columns)).h(i32::from(rows)).build();
+    let _ = shared.docker.resize_container_tty(container, options).await;
+}
+
+/// Whether the app wrote the path itself.
+pub(super) fn is_ours(path: &str) -> bool {
+    OURS.iter().any(|ours| path == *ours || path.strip_prefix(ours).is_some_and(|rest| rest.starts_with('/')))
+}
+
+/// The handle that the dyno's owner holds.
+struct DockerInstance {
+    shared: Arc<Shared>,
+    container: String,
+    orders: mpsc::UnboundedSender<Order>,
+    input: mpsc::Sender<Bytes>,
+}
+
+#[async_trait]
+impl Instance for DockerInstance {
+    fn signal(&self, signal: Signal) {
+        // A task that is gone has nothing left to signal.
+        let _ = self.orders.send(Order::Signal(signal));
+    }
+
+    async fn usage(&self) -> Option<Usage> {
+        let (stats, (_, runnable)) = tokio::join!(super::usage::usage(&self.shared, &self.container), self.list());
+        stats.map(|usage| Usage { runnable, ..usage })
+    }
+
+    async fn processes(&self) -> Vec<ProcessFacts> {
+        self.list().await.0
+    }
+
+    async fn input(&self, bytes: Bytes) {
+        let _ = self.input.send(bytes).await;
+    }
+
+    async fn resize(&self, columns: u16, rows: u16) {
+        resize(&self.shared, &self.container, columns, rows).await;
+    }
+}
+
+impl DockerInstance {
+    async fn list(&self) -> (Vec<ProcessFacts>, u64) {
+        let (answer, listed) = oneshot::channel();
+        if self.orders.send(Order::Processes(answer)).is_err() {
+            return Default::default();
+        }
+        listed.await.unwrap_or_default()
+    }
+}

@@ -1,0 +1,268 @@
+//! dynosim's init: process 1 of every dyno.
+//!
+//! It starts the app in a session of its own, reaps whatever ends, passes signals to *every* process (R5.3), sees who
+//! listens where, and notices when dynosim is gone. It runs as the dyno's own unprivileged user, needs no file of the
+//! image, and copies no byte of the app's output: the app inherits the very file descriptors.
+//!
+//! ```text
+//! init log      grace=MS port=N alive=PATH -- PROGRAM [ARG...]
+//! init attached grace=MS        alive=PATH -- PROGRAM [ARG...]
+//! ```
+//!
+//! - `log`: standard input carries commands from dynosim, standard error carries reports to it, standard output is
+//!   the app's output *and* error, one pipe, so that their order is exact.
+//! - `attached`: the three streams, or the terminal, are the app's; there are no reports.
+//!
+//! `alive` is a file that dynosim keeps locked: once its lock is free, dynosim has died.
+
+// The few system calls that std has no words for; all of them are in `sys`.
+#![deny(unsafe_code)]
+
+mod findings;
+mod processes;
+mod protocol;
+mod sockets;
+mod sys;
+mod tables;
+
+use protocol::Command;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::process::exit;
+use std::time::{Duration, Instant};
+use sys::Signal;
+
+/// Pace of the socket check until `$PORT` is bound, and of everything else afterwards.
+const BOOT_PACE: Duration = Duration::from_millis(20);
+const SLOW_BOOT_PACE: Duration = Duration::from_millis(100);
+const CALM_PACE: Duration = Duration::from_secs(1);
+
+fn main() {
+    let options = Options::parse(std::env::args_os().skip(1)).unwrap_or_else(|usage| {
+        eprintln!("dynosim init: {usage}");
+        exit(125)
+    });
+    // The app runs as the same user: without this it could open our descriptors and forge reports.
+    sys::forbid_inspection();
+    Init::start(options).run()
+}
+
+struct Options {
+    reports: bool,
+    grace: Duration,
+    port: Option<u16>,
+    alive: Option<String>,
+    argv: Vec<OsString>,
+}
+
+impl Options {
+    fn parse(args: impl Iterator<Item = OsString>) -> Result<Self, String> {
+        let mut args = args.peekable();
+        let mode = args.next().unwrap_or_default();
+        let reports = match mode.to_str() {
+            Some("log") => true,
+            Some("attached") => false,
+            _ => return Err(format!("unknown mode {mode:?}")),
+        };
+        let mut options = Self { reports, grace: Duration::from_secs(30), port: None, alive: None, argv: Vec::new() };
+        for word in args.by_ref() {
+            let word = word.to_string_lossy().into_owned();
+            match word.split_once('=') {
+                None if word == "--" => break,
+                Some(("grace", ms)) => {
+                    options.grace = Duration::from_millis(ms.parse().map_err(|_| format!("bad {word}"))?);
+                }
+                Some(("port", port)) => options.port = port.parse().ok(),
+                Some(("alive", path)) => options.alive = Some(path.to_owned()),
+                _ => return Err(format!("unknown word {word}")),
+            }
+        }
+        options.argv = args.collect();
+        if options.argv.is_empty() { Err("no program".into()) } else { Ok(options) }
+    }
+}
+
+/// Everything that the loop knows.
+struct Init {
+    options: Options,
+    reporter: protocol::Reporter,
+    signals: File,
+    commands: Option<File>,
+    unread: Vec<u8>,
+    main: i32,
+    main_status: Option<i32>,
+    /// A stop was asked for: stragglers get their time, and are seen by the platform.
+    stopping: bool,
+    /// dynosim is gone; everything is killed at this time.
+    kill_at: Option<Instant>,
+    began: Instant,
+    next_check: Instant,
+    sockets: sockets::Watch,
+    memory: processes::OomCounter,
+    /// An open handle on the file that dynosim keeps locked.
+    alive: Option<File>,
+}
+
+impl Init {
+    fn start(options: Options) -> Self {
+        let mut reporter = protocol::Reporter::new(options.reports);
+        let signals = sys::signal_file();
+        let alive = options.alive.as_ref().and_then(|path| File::open(path).ok());
+        let main = match sys::spawn(&options.argv, options.reports) {
+            Ok(pid) => pid,
+            Err(error) => {
+                let status = findings::report_exec_failure(&mut reporter, &options.argv, &error);
+                reporter.finish();
+                exit(status)
+            }
+        };
+        let now = Instant::now();
+        Self {
+            commands: options.reports.then(sys::standard_input),
+            sockets: sockets::Watch::new(options.port),
+            memory: processes::OomCounter::new(),
+            unread: Vec::new(),
+            main_status: None,
+            stopping: false,
+            kill_at: None,
+            began: now,
+            next_check: now + BOOT_PACE,
+            options,
+            reporter,
+            signals,
+            main,
+            alive,
+        }
+    }
+
+    fn run(mut self) -> ! {
+        loop {
+            let woken = sys::wait_readable(&self.signals, self.commands.as_ref(), self.patience());
+            if woken.signals {
+                self.take_signals();
+            }
+            if woken.commands {
+                self.take_commands();
+            }
+            if Instant::now() >= self.next_check {
+                self.check();
+            }
+            if self.kill_at.is_some_and(|at| Instant::now() >= at) {
+                self.kill_at = None;
+                sys::signal_all(Signal::KILL);
+            }
+            self.reporter.flush();
+        }
+    }
+
+    /// How long the loop may sleep.
+    fn patience(&self) -> Duration {
+        let now = Instant::now();
+        let next = self.kill_at.map_or(self.next_check, |at| at.min(self.next_check));
+        next.saturating_duration_since(now)
+    }
+
+    fn take_signals(&mut self) {
+        for (signal, from_outside) in sys::read_signals(&mut self.signals) {
+            if signal == Signal::CHLD {
+                self.reap();
+            } else if from_outside {
+                // Only what the engine sends (`docker stop`): an app that signals process 1 has no effect on Heroku.
+                self.stopping |= signal == Signal::TERM;
+                sys::signal_all(signal);
+            }
+        }
+    }
+
+    fn take_commands(&mut self) {
+        let mut buffer = [0_u8; 4096];
+        let read = self.commands.as_mut().map_or(Ok(0), |file| file.read(&mut buffer));
+        let Ok(read @ 1..) = read else {
+            self.commands = None;
+            return self.abandon();
+        };
+        self.unread.extend_from_slice(&buffer[..read]);
+        for command in protocol::take_lines(&mut self.unread) {
+            match command {
+                Command::Term => {
+                    self.stopping = true;
+                    sys::signal_all(Signal::TERM);
+                }
+                Command::Kill => sys::signal_all(Signal::KILL),
+                Command::Hup => sys::signal_all(Signal::HUP),
+                Command::Int => sys::signal_all(Signal::INT),
+                Command::Processes => self.reporter.processes(&processes::list()),
+            }
+        }
+    }
+
+    /// dynosim is gone, even if by SIGKILL: no orphan outlives it.
+    fn abandon(&mut self) {
+        if self.kill_at.is_none() {
+            self.stopping = true;
+            self.kill_at = Some(Instant::now() + self.options.grace);
+            sys::signal_all(Signal::TERM);
+        }
+    }
+
+    fn check(&mut self) {
+        if self.options.port.is_some() {
+            if let Some(listeners) = self.sockets.changed() {
+                self.reporter.listeners(&listeners);
+            }
+        }
+        let booting = self.options.port.is_some() && !self.sockets.bound();
+        let pace = match self.began.elapsed() {
+            _ if !booting => CALM_PACE,
+            age if age < Duration::from_secs(10) => BOOT_PACE,
+            _ => SLOW_BOOT_PACE,
+        };
+        self.next_check = Instant::now() + pace;
+        if self.memory.grew() {
+            self.out_of_memory();
+        }
+        if self.alive.as_ref().is_some_and(sys::is_unlocked) {
+            self.alive = None;
+            self.abandon();
+        }
+    }
+
+    /// The kernel killed a process at the hard limit: on Heroku that is the end of the dyno (R15).
+    fn out_of_memory(&mut self) {
+        self.reporter.out_of_memory();
+        sys::signal_all(Signal::KILL);
+    }
+
+    fn reap(&mut self) {
+        loop {
+            match sys::reap_one() {
+                sys::Reaped::Child(pid, status) => {
+                    if pid == self.main {
+                        self.main_status = Some(status);
+                    }
+                    if status == 128 + Signal::KILL.0 && self.memory.grew() {
+                        self.out_of_memory();
+                    }
+                }
+                sys::Reaped::NoneReady => break,
+                sys::Reaped::NoChildren => self.finish(),
+            }
+        }
+        if self.main_status.is_some() && !self.stopping {
+            // The dyno ends with its main process; what it left behind goes too.
+            sys::signal_all(Signal::KILL);
+            sys::reap_all();
+            self.finish();
+        }
+    }
+
+    fn finish(&mut self) -> ! {
+        let status = self.main_status.unwrap_or(128 + Signal::KILL.0);
+        if matches!(status, 126 | 127) {
+            findings::report_scripts(&mut self.reporter, &self.options.argv, status);
+        }
+        self.reporter.finish();
+        exit(status)
+    }
+}
