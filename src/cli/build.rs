@@ -10,8 +10,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-pub(super) async fn run(mut session: Session, args: Build) -> Result<ExitCode, PlatformError> {
-    session.show_news();
+pub(super) async fn run(session: &Session, args: Build) -> Result<ExitCode, PlatformError> {
     let sources = session.sources(Some(&args.build))?;
     let project = session.project(sources).await?;
     let wanted = wanted(&project.app, &args.types)?;
@@ -24,7 +23,6 @@ pub(super) async fn run(mut session: Session, args: Build) -> Result<ExitCode, P
         _ = interrupt.wanted() => return Err(PlatformError::Interrupted),
     };
     let printer = session.printer;
-    session.finish_news().await;
     for (process_type, image) in &built.slug {
         if printer.json {
             printer.out(&json!({"event": "image", "type": process_type.as_str(), "image": image.0}).to_string());

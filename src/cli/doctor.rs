@@ -9,7 +9,7 @@ use crate::platform::port;
 use serde_json::json;
 use std::process::ExitCode;
 
-pub(super) async fn run(session: Session) -> ExitCode {
+pub(super) async fn run(session: &Session) -> ExitCode {
     let printer = session.printer;
     let state = session.place().map(|place| place.state_base);
     let folder = match &state {

@@ -9,8 +9,7 @@ use crate::platform::down::stop_holder;
 use crate::platform::report::News;
 use std::process::ExitCode;
 
-pub(super) async fn run(mut session: Session, args: Down) -> Result<ExitCode, PlatformError> {
-    session.show_news();
+pub(super) async fn run(session: &Session, args: Down) -> Result<ExitCode, PlatformError> {
     let place = session.place()?;
     let identity = place.identity()?;
     let state = place.state(&identity)?;
@@ -37,6 +36,5 @@ pub(super) async fn run(mut session: Session, args: Down) -> Result<ExitCode, Pl
         None => "nothing was running".to_owned(),
     };
     session.report.note(text);
-    session.finish_news().await;
     Ok(super::code(Code::Ok))
 }

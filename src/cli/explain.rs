@@ -24,8 +24,7 @@ fn is_public(origin: &Origin) -> bool {
     matches!(origin, Origin::Image | Origin::Platform | Origin::Rule(_) | Origin::HerokuYml(_))
 }
 
-pub(super) async fn run(mut session: Session, args: Explain) -> Result<ExitCode, PlatformError> {
-    session.show_news();
+pub(super) async fn run(session: &Session, args: Explain) -> Result<ExitCode, PlatformError> {
     let sources = session.sources(Some(&args.build))?;
     let missing = sources.loaded.require_config().err();
     let project = session.project(sources).await?;
@@ -36,7 +35,6 @@ pub(super) async fn run(mut session: Session, args: Explain) -> Result<ExitCode,
     let runnable = slate::runnable(process_type, facts, command.as_ref(), args.rules.launch())?;
     let printer = session.printer;
     let picture = picture(&project, &args, &image_of, &runnable);
-    session.finish_news().await;
     show(printer, &picture);
     for finding in missing.iter().flatten() {
         printer.err(finding.render(printer.err_colour).trim_end());

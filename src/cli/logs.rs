@@ -8,7 +8,7 @@ use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
 use std::process::ExitCode;
 
-pub(super) async fn run(session: Session, args: LogsArgs) -> Result<ExitCode, PlatformError> {
+pub(super) async fn run(session: &Session, args: LogsArgs) -> Result<ExitCode, PlatformError> {
     let place = session.place()?;
     let identity = place.identity()?;
     let state = place.state(&identity)?;

@@ -59,17 +59,21 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError> {
-    let session = Session::new(cli.common, printer);
-    match cli.command {
-        Command::Up(args) => up::run(session, args).await,
-        Command::Down(args) => down::run(session, args).await,
-        Command::Build(args) => build::run(session, args).await,
-        Command::Run(args) => one_off::run(session, args).await,
-        Command::Logs(args) => logs::run(session, args).await,
-        Command::Explain(args) => explain::run(session, args).await,
-        Command::Doctor => Ok(doctor::run(session).await),
+    let mut session = Session::new(cli.common, printer);
+    session.show_news();
+    let result = match cli.command {
+        Command::Up(args) => up::run(&session, args).await,
+        Command::Down(args) => down::run(&session, args).await,
+        Command::Build(args) => build::run(&session, args).await,
+        Command::Run(args) => one_off::run(&session, args).await,
+        Command::Logs(args) => logs::run(&session, args).await,
+        Command::Explain(args) => explain::run(&session, args).await,
+        Command::Doctor => Ok(doctor::run(&session).await),
         Command::Completion { .. } => Ok(ExitCode::SUCCESS),
-    }
+    };
+    // What was found out on the way is said before the error that ended it.
+    session.finish_news().await;
+    result
 }
 
 fn code(code: Code) -> ExitCode {

@@ -15,13 +15,12 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-pub(super) async fn run(mut session: Session, args: Run) -> Result<ExitCode, PlatformError> {
-    session.show_news();
+pub(super) async fn run(session: &Session, args: Run) -> Result<ExitCode, PlatformError> {
     let sources = session.sources(Some(&args.build))?;
     sources.loaded.require_config().map_err(PlatformError::Project)?;
     let state = sources.state.clone();
     let app_runs = state.holder().map_err(PlatformError::io("look for a running up"))?.is_some();
-    let (run, alive) = state.open_run(&session.clock).map_err(PlatformError::io("register the run"))?;
+    let (run, _alive) = state.open_run(&session.clock).map_err(PlatformError::io("register the run"))?;
     let project = session.project(sources).await?;
     if !app_runs {
         project.sweep().await?;
@@ -57,7 +56,6 @@ pub(super) async fn run(mut session: Session, args: Run) -> Result<ExitCode, Pla
     let live = state.runs().map(|runs| runs.live).unwrap_or_default();
     let others: Vec<String> = live.into_iter().filter(|other| *other != run).collect();
     let swept = project.engine.sweep(&project.identity.id, &others).await;
-    session.finish_news().await;
     let status = status?;
     swept?;
     Ok(ExitCode::from(u8::try_from(status & 0xff).unwrap_or(1)))

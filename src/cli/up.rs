@@ -14,8 +14,7 @@ use crate::platform::up::{UpOptions, UpSession, formation_of, up};
 use std::path::Path;
 use std::process::ExitCode;
 
-pub(super) async fn run(mut session: Session, args: Up) -> Result<ExitCode, PlatformError> {
-    session.show_news();
+pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, PlatformError> {
     let sources = session.sources(Some(&args.build))?;
     sources.loaded.require_config().map_err(PlatformError::Project)?;
     let options = UpOptions {
@@ -47,7 +46,6 @@ pub(super) async fn run(mut session: Session, args: Up) -> Result<ExitCode, Plat
         session.report.note(error.to_string());
     }
     printed.finish().await;
-    session.finish_news().await;
     result.map(|why| super::code(if why == signals::DOWN { Code::Ok } else { Code::Interrupted }))
 }
 

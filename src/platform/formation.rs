@@ -6,7 +6,7 @@ use crate::dyno::{Dyno, DynoStatus, StopKind};
 use crate::model::dyno::{DynoKind, DynoName, DynoState};
 use crate::model::formation::Formation;
 use crate::model::release::Release;
-use crate::router::{Backend, Table};
+use crate::router::table::{Backend, Table};
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::sync::Arc;

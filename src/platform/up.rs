@@ -17,7 +17,8 @@ use crate::model::dyno::DynoSize;
 use crate::model::formation::{self, Formation, Scale};
 use crate::model::launch::LaunchOptions;
 use crate::model::process_type::ProcessType;
-use crate::router::{Backend, Router, RouterConfig, Table};
+use crate::router::table::{Backend, Route, Table};
+use crate::router::{Router, RouterConfig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -105,11 +106,12 @@ async fn run(session: &mut UpSession, options: &UpOptions) -> Result<String, Pla
         Ground { project: Arc::clone(&project), logs: session.logs.clone(), run, rules: options.rules.clone() };
     let table_of = table_of(&project.app);
     let table = Arc::new(watch::channel(Arc::new(table_of(None))).0);
-    let config = RouterConfig { timeouts: options.rules.timeouts.clone(), ..RouterConfig::default() };
+    let config = RouterConfig::new(options.rules.timeouts.clone());
     let logs = session.logs.clone();
     let router = Router::start(listener, table.subscribe(), config, project.clock.clone(), move |line| {
         logs.publish(&line);
-    });
+    })
+    .map_err(PlatformError::io("start the router"))?;
     let url =
         project.app.processes.contains_key(&ProcessType::web()).then(|| format!("http://localhost:{}", address.port()));
     if let Some(url) = &url {
@@ -211,7 +213,17 @@ fn say_scale(ground: &Ground, formation: &Formation) {
 /// How the router's table is made for this app; `None` before there is a release (H81).
 fn table_of(app: &App) -> Arc<dyn Fn(Option<Vec<Backend>>) -> Table + Send + Sync> {
     let page = |name: &str| app.config.get(name).map(|var| var.value.clone());
-    let (error_page, maintenance_page) = (page("ERROR_PAGE_URL"), page("MAINTENANCE_PAGE_URL"));
+    let (error_page_url, maintenance_page_url) = (page("ERROR_PAGE_URL"), page("MAINTENANCE_PAGE_URL"));
     let name = app.name.clone();
-    Arc::new(move |dynos| Table::of_app(&name, dynos, error_page.clone(), maintenance_page.clone()))
+    Arc::new(move |dynos| Table {
+        apps: vec![Route {
+            app: name.clone(),
+            hosts: Vec::new(),
+            maintenance: false,
+            blank: dynos.is_none(),
+            dynos: dynos.unwrap_or_default(),
+            error_page_url: error_page_url.clone(),
+            maintenance_page_url: maintenance_page_url.clone(),
+        }],
+    })
 }

@@ -54,8 +54,7 @@ fn a_type_that_is_not_there_names_those_that_are() {
 #[test]
 fn down_with_nothing_running_exits_0_even_without_an_engine() {
     let project = Project::empty("idle");
-    let output =
-        project.command(&["down"]).env("DOCKER_HOST", "unix:///nowhere/docker.sock").output().unwrap();
+    let output = project.command(&["down"]).env("DOCKER_HOST", "unix:///nowhere/docker.sock").output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -102,7 +102,8 @@ impl Project {
 
     /// Containers of this app, by dyno name.
     pub(crate) fn container_of(&self, dyno: &str) -> String {
-        let (label, dyno) = (format!("label=dynosim.identity={}", self.identity()), format!("label=dynosim.dyno={dyno}"));
+        let (label, dyno) =
+            (format!("label=dynosim.identity={}", self.identity()), format!("label=dynosim.dyno={dyno}"));
         docker(&["ps", "-q", "--no-trunc", "--filter", &label, "--filter", &dyno]).trim().to_owned()
     }
 }
@@ -194,11 +195,8 @@ impl Lines {
     fn wait(&self, text: &str) -> Option<String> {
         let found = |lines: &Vec<String>| lines.iter().find(|line| line.contains(text)).cloned();
         let guard = self.0.0.lock().unwrap();
-        let (guard, _) = self
-            .0
-            .1
-            .wait_timeout_while(guard, PATIENCE, |(lines, ended)| found(lines).is_none() && !*ended)
-            .unwrap();
+        let (guard, _) =
+            self.0.1.wait_timeout_while(guard, PATIENCE, |(lines, ended)| found(lines).is_none() && !*ended).unwrap();
         found(&guard.0)
     }
 }

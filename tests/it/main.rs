@@ -2,6 +2,8 @@
 
 mod architecture;
 mod cli;
+mod engine_build;
+mod engine_dyno;
 mod harness;
 mod scenarios;
 mod support;

@@ -53,7 +53,12 @@ fn the_node_example_runs_its_release_phase_before_web_and_worker() {
     let at = |part: &str| log.iter().position(|line| line.contains(part)).unwrap_or_else(|| panic!("{part}\n{log:#?}"));
     assert!(at("Running release v3 commands") < at("heroku[release."));
     assert!(at("State changed from up to complete") < at("heroku[web.1]: Starting process"));
-    assert!(log.iter().any(|line| line.starts_with("app[worker.1]:")) || { up.wait_out("app[worker.1]:"); true });
+    assert!(
+        log.iter().any(|line| line.starts_with("app[worker.1]:")) || {
+            up.wait_out("app[worker.1]:");
+            true
+        }
+    );
     up.stop();
 }
 
@@ -184,7 +189,10 @@ fn after_kill_9_the_next_up_cleans_up_and_runs() {
     up.finish();
     let up = project.up(&[]);
     up.ready();
-    assert_eq!(docker(&["ps", "-aq", "--filter", &format!("label=dynosim.identity={}", project.identity())]).lines().count(), 1);
+    assert_eq!(
+        docker(&["ps", "-aq", "--filter", &format!("label=dynosim.identity={}", project.identity())]).lines().count(),
+        1
+    );
     up.stop();
 }
 
@@ -220,7 +228,13 @@ fn dynos_cannot_reach_one_another_and_nothing_is_published() {
     let project = Project::of("tests/fixtures/apps/env-dump");
     let up = project.up(&["web=2"]);
     up.ready();
-    let ports = docker(&["ps", "--filter", &format!("label=dynosim.identity={}", project.identity()), "--format", "{{.Ports}}"]);
+    let ports = docker(&[
+        "ps",
+        "--filter",
+        &format!("label=dynosim.identity={}", project.identity()),
+        "--format",
+        "{{.Ports}}",
+    ]);
     assert!(!ports.contains("0.0.0.0"), "{ports}");
     let second = project.container_of("web.2");
     let address = docker(&["inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", &second]);
@@ -307,7 +321,12 @@ fn explain_prints_argv_with_origins_and_masks_secrets() {
     let project = Project::of("tests/fixtures/apps/env-dump");
     project.write(".env", "API_KEY=hunter2\n");
     let shown = project.run(&["explain", "web"]);
-    shown.expect_code(0).expect_out("argv (R1.4)").expect_out("API_KEY").expect_out(".env:1").expect_out("512 MB quota");
+    shown
+        .expect_code(0)
+        .expect_out("argv (R1.4)")
+        .expect_out("API_KEY")
+        .expect_out(".env:1")
+        .expect_out("512 MB quota");
     assert!(!shown.out.contains("hunter2"));
     project.run(&["explain", "web", "--show-values"]).expect_out("hunter2");
     project.run(&["explain", "nope"]).expect_code(2).expect_err("no process type `nope`");

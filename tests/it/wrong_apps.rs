@@ -101,7 +101,9 @@ fn r1_5_lost_writes_are_listed_with_their_sizes() {
     let up = project.up(&["--fs", "ephemeral"]);
     up.ready();
     let ended = up.stop();
-    for part in ["/srv/uploads/photo.bin (12.3 kB)", "/srv/uploads/deep/note.txt (5 B)", "/srv/uploads/existing.log (17 B)"] {
+    for part in
+        ["/srv/uploads/photo.bin (12.3 kB)", "/srv/uploads/deep/note.txt (5 B)", "/srv/uploads/existing.log (17 B)"]
+    {
         assert!(ended.out.contains(part), "no {part}\n{}", ended.out);
     }
     assert!(!ended.out.contains("/tmp/scratch"), "{}", ended.out);
