@@ -327,6 +327,19 @@ async fn a_terminal_one_off_has_a_real_terminal_of_the_right_size() {
 }
 
 #[tokio::test]
+async fn every_key_reaches_a_terminal_one_off_at_once() {
+    let bench = engine!();
+    let image = bench.busybox("").await;
+    let mut spec = bench.sh(&image, "stty raw -echo; echo ready; dd bs=1 count=1 2>/dev/null | od -An -b");
+    (spec.console, spec.kind) = (Console::Terminal(80, 24), DynoKind::OneOff);
+    let mut dyno = bench.launch(spec).await;
+    dyno.prints("ready").await;
+    dyno.types("\x10").await;
+    dyno.prints("020").await;
+    bench.close().await;
+}
+
+#[tokio::test]
 async fn a_dropped_instance_is_killed_and_leaves_nothing() {
     let bench = engine!();
     let image = bench.busybox("VOLUME /data").await;

@@ -236,3 +236,51 @@ impl DockerInstance {
         listed.await.unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Refused, Terms, fewer_terms, judge};
+    use crate::engine::Finding;
+    use crate::engine::docker::testing::spec;
+    use bollard::errors::Error;
+
+    const FRAME: &str = "OCI runtime create failed: container_linux.go:380: starting container process caused: ";
+
+    fn refused(words: &str) -> Refused {
+        let message = format!("{FRAME}{words}: unknown");
+        judge(&spec(), &Error::DockerResponseServerError { status_code: 400, message })
+    }
+
+    #[test]
+    fn a_program_or_folder_that_cannot_be_used_is_the_app_s_fault() {
+        let cases = [
+            ("exec: \"gunicorn\": executable file not found in $PATH", 127, "/bin/sh"),
+            ("exec: \"./run\": permission denied", 126, "/bin/sh"),
+            ("chdir to cwd (\"/secret\") set in config.json failed: permission denied", 126, ""),
+        ];
+        for (words, expected, named) in cases {
+            let Refused::App(status, Finding::ExecFailed { program, reason }) = refused(words) else {
+                panic!("{words}");
+            };
+            assert_eq!((status, program.as_str(), reason.as_str()), (expected, named, words));
+        }
+    }
+
+    #[test]
+    fn the_engine_s_own_trouble_is_no_fault_of_the_app() {
+        for words in ["process_linux.go: cannot allocate memory", "no such file or directory"] {
+            assert!(matches!(refused(words), Refused::Engine(_)), "{words}");
+        }
+    }
+
+    #[test]
+    fn files_that_the_engine_refuses_are_done_without() {
+        let all = Terms { files: true, quota: true, init: Some("/init".into()) };
+        let quota = Err(refused("mounting \"q\" to rootfs at \"/sys/fs/cgroup/memory.max\": permission denied"));
+        assert_eq!(fewer_terms(&all, &quota), Some(Terms { quota: false, ..all.clone() }));
+        let unseen = Err(refused("invalid mount config for type \"bind\": bind source path does not exist: /x"));
+        assert_eq!(fewer_terms(&all, &unseen), Some(Terms::default()));
+        assert_eq!(fewer_terms(&Terms::default(), &unseen), None);
+        assert_eq!(fewer_terms(&all, &Err(refused("out of addresses"))), None);
+    }
+}

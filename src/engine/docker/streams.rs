@@ -9,13 +9,22 @@ use std::pin::{Pin, pin};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
+/// The engine holds back the first of these keys until the next one is pressed, and there is no way to name none. The
+/// default, Ctrl-P, is the shell's way to the previous command.
+const DETACH_KEYS: &str = "ctrl-\\,ctrl-],ctrl-\\,ctrl-]";
+
 /// What a container reads as its standard input.
 pub(super) type Input = Pin<Box<dyn AsyncWrite + Send>>;
 
 /// Both directions of a container's streams.
 pub(super) async fn attach(shared: &Shared, container: &str) -> Result<AttachContainerResults, bollard::errors::Error> {
-    let options: AttachContainerOptions =
-        AttachContainerOptionsBuilder::new().stream(true).stdin(true).stdout(true).stderr(true).build();
+    let options: AttachContainerOptions = AttachContainerOptionsBuilder::new()
+        .stream(true)
+        .stdin(true)
+        .stdout(true)
+        .stderr(true)
+        .detach_keys(DETACH_KEYS)
+        .build();
     shared.docker.attach_container(container, Some(options)).await
 }
 
