@@ -108,7 +108,9 @@ impl Init {
     fn start(options: Options) -> Self {
         let mut reporter = protocol::Reporter::new(options.reports);
         let signals = sys::signal_file();
+        // A lock that is free from the start is none: file systems differ in what they let us see.
         let alive = options.alive.as_ref().and_then(|path| File::open(path).ok());
+        let alive = alive.filter(|file| !sys::is_unlocked(file));
         let main = match sys::spawn(&options.argv, options.reports) {
             Ok(pid) => pid,
             Err(error) => {

@@ -99,3 +99,27 @@ async fn a_large_context_is_streamed() {
     assert_eq!(bench.run(bench.sh(&image, "cat /size")).await.0.trim(), (30 << 20).to_string());
     bench.close().await;
 }
+
+#[tokio::test]
+async fn a_base_image_that_cannot_be_had_says_how_to_mend_it() {
+    for bench in both_builders().await {
+        let folder = tempfile::tempdir().unwrap();
+        let dockerfile = "FROM 127.0.0.1:9/there/is-none:1\n";
+        let (built, _) = bench.try_build(&bench.plan(folder.path(), &[("Dockerfile", dockerfile)])).await;
+        let Err(EngineError::Build(failure)) = built else { panic!("{built:?}") };
+        assert!(failure.help.is_some() && failure.line == Some(1), "{failure:?}");
+        bench.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_folder_without_the_file_that_copy_names_fails_with_its_line() {
+    for bench in both_builders().await {
+        let folder = tempfile::tempdir().unwrap();
+        let dockerfile = "FROM busybox\nCOPY missing.txt /\n";
+        let (built, _) = bench.try_build(&bench.plan(folder.path(), &[("Dockerfile", dockerfile)])).await;
+        let Err(EngineError::Build(failure)) = built else { panic!("{built:?}") };
+        assert!(failure.line == Some(2) && failure.message.contains("missing.txt"), "{failure:?}");
+        bench.close().await;
+    }
+}

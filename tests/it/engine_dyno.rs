@@ -327,6 +327,19 @@ async fn a_terminal_one_off_has_a_real_terminal_of_the_right_size() {
 }
 
 #[tokio::test]
+async fn every_key_reaches_a_terminal_one_off_at_once() {
+    let bench = engine!();
+    let image = bench.busybox("").await;
+    let mut spec = bench.sh(&image, "stty raw -echo; echo ready; dd bs=1 count=1 2>/dev/null | od -An -b");
+    (spec.console, spec.kind) = (Console::Terminal(80, 24), DynoKind::OneOff);
+    let mut dyno = bench.launch(spec).await;
+    dyno.prints("ready").await;
+    dyno.types("\x10").await;
+    dyno.prints("020").await;
+    bench.close().await;
+}
+
+#[tokio::test]
 async fn a_dropped_instance_is_killed_and_leaves_nothing() {
     let bench = engine!();
     let image = bench.busybox("VOLUME /data").await;
@@ -416,6 +429,103 @@ async fn an_engine_that_goes_away_is_told_and_the_truth_follows() {
     let ended = dyno.ended().await;
     assert_eq!(ended.exit.status, 143, "the dyno ended when its platform was gone");
     engine.sweep(&bench.run.identity, &[]).await.unwrap();
+    proxy.abort();
+    bench.close().await;
+}
+
+/// An engine in a virtual machine, as on a Mac: no files shared, no init of ours, the port published on loopback.
+async fn elsewhere() -> Option<Bench> {
+    let bench = crate::support::engine_with(&[("DYNOSIM_ENGINE_ELSEWHERE", "1")]).await?;
+    let facts = bench.engine.facts();
+    assert!(!facts.local && facts.init_missing.is_some() && !facts.approximations.is_empty(), "{facts:?}");
+    Some(bench)
+}
+
+#[tokio::test]
+async fn elsewhere_a_port_of_the_forwarder_does_not_count_until_the_app_listens() {
+    let Some(bench) = elsewhere().await else { return };
+    let image = bench.busybox("").await;
+    let mut spec = bench.sh(&image, &format!("sleep 1; echo up; {}", server("0.0.0.0")));
+    spec.port = Some(PORT);
+    let mut dyno = bench.launch(spec).await;
+    let Endpoint(address) = bound(&mut dyno).await;
+    assert!(dyno.text().contains("up") && address.ip().is_loopback(), "{address} {}", dyno.text());
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /passwd HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1."), "{answer}");
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn elsewhere_signals_reach_every_process_through_the_image_s_shell() {
+    let Some(bench) = elsewhere().await else { return };
+    let image = bench.busybox("").await;
+    let child = "trap 'echo child' TERM; while :; do sleep 0.1; done";
+    let script =
+        format!("sh -c \"{child}\" & trap 'echo parent; exit 7' TERM; echo ready; while :; do sleep 0.1; done");
+    let mut dyno = bench.launch(bench.sh(&image, &script)).await;
+    dyno.prints("ready").await;
+    sleep(Duration::from_millis(200)).await;
+    assert!(dyno.instance.processes().await.iter().any(|one| one.name == "sh"));
+    dyno.instance.signal(Signal::Term);
+    dyno.prints("child").await;
+    assert_eq!(dyno.ended().await.exit.status, 7);
+    let (printed, ended) = bench.run(bench.sh(&image, "echo out; echo err >&2; exit 3")).await;
+    assert!(printed.contains("out\n") && printed.contains("err\n") && ended.exit.status == 3, "{printed}");
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn elsewhere_a_piped_one_off_gets_its_input_to_the_end() {
+    let Some(bench) = elsewhere().await else { return };
+    let image = bench.busybox("").await;
+    let mut spec = bench.sh(&image, "cat; echo oops >&2; exit 5");
+    (spec.console, spec.kind) = (Console::Pipe, DynoKind::OneOff);
+    let mut dyno = bench.launch(spec).await;
+    dyno.types("one\ntwo\n").await;
+    dyno.instance.input(Bytes::new()).await;
+    let ended = dyno.ended().await;
+    assert_eq!((dyno.text().as_str(), ended.exit.status), ("one\ntwo\n", 5));
+    assert_eq!(dyno.errors, b"oops\n");
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn elsewhere_a_program_that_is_missing_is_the_app_s_fault_and_not_the_engine_s() {
+    let Some(bench) = elsewhere().await else { return };
+    let image = bench.busybox("").await;
+    let mut dyno = bench.launch(bench.spec(&image, &["gunicorn", "app"])).await;
+    let told = finding(&mut dyno, |finding| matches!(finding, Finding::ExecFailed { .. })).await;
+    assert!(format!("{told:?}").contains("gunicorn"), "{told:?}");
+    assert_eq!(dyno.ended().await.exit.status, 127);
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn a_dyno_that_survives_the_loss_of_its_engine_is_found_again() {
+    let Some(bench) = elsewhere().await else { return };
+    let image = bench.busybox("").await;
+    let (socket, proxy) = proxy(&bench).await;
+    let files = tempfile::tempdir().unwrap();
+    let url = format!("unix://{}", socket.path().join("d.sock").display());
+    let env = |name: &str| (name == "DYNOSIM_ENGINE_ELSEWHERE").then(|| "1".to_owned());
+    let engine = dynosim::engine::docker::find(Some(&url), &env, files.path()).await.unwrap();
+    engine.open_run(&bench.run).await.unwrap();
+    let (events_tx, events) = tokio::sync::mpsc::channel(64);
+    let (output_tx, output) = tokio::sync::mpsc::channel(64);
+    let spec = bench.sh(&image, "echo ready; sleep 6; echo still here; exit 4");
+    let instance = engine.launch(spec, events_tx, output_tx).await.unwrap();
+    let mut dyno = Dyno { instance, events, output, printed: Vec::new(), errors: Vec::new() };
+    dyno.prints("ready").await;
+    proxy.abort();
+    dyno.event("loss", |event| matches!(event, InstanceEvent::Lost(_)).then_some(())).await;
+    let proxy = serve(socket.path());
+    dyno.event("return", |event| matches!(event, InstanceEvent::Found).then_some(())).await;
+    assert_eq!(dyno.ended().await.exit.status, 4);
+    assert!(dyno.text().contains("still here"), "{}", dyno.text());
+    drop((dyno, engine));
     proxy.abort();
     bench.close().await;
 }

@@ -225,7 +225,7 @@ mod tests {
             dockerfile: root.join("Dockerfile"),
             context: root.to_owned(),
             target: None,
-            args: Default::default(),
+            args: std::collections::BTreeMap::new(),
             platform: "linux/amd64".into(),
             no_cache: false,
         }

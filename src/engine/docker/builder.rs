@@ -22,7 +22,8 @@ const WAITING_PIECES: usize = 8;
 
 /// Builds and tags one image.
 pub(super) async fn build(shared: &Shared, plan: &BuildPlan, sink: &BuildSink) -> Result<ImageId, EngineError> {
-    let dockerfile = std::fs::read_to_string(&plan.dockerfile).map_err(|error| unreadable(plan, &error))?;
+    let dockerfile = std::fs::read(&plan.dockerfile).map_err(|error| unreadable(plan, &error))?;
+    let dockerfile = String::from_utf8_lossy(&dockerfile).into_owned();
     let context = Context::open(plan, shared.abilities.buildkit).map_err(|error| unreadable(plan, &error))?;
     let named = format!("{dockerfile}\n{}", plan.args.values().cloned().collect::<Vec<_>>().join("\n"));
     let credentials = shared.config.credentials(&named).await;
@@ -43,10 +44,10 @@ pub(super) async fn build(shared: &Shared, plan: &BuildPlan, sink: &BuildSink) -
         }
     }
     // A stream may end in an error although the image was made: what counts is whether it is there.
-    if let Some(id) = progress.image.take() {
-        if let Some(id) = confirmed(shared, &id).await {
-            return tag(shared, plan, id).await;
-        }
+    if let Some(id) = progress.image.take()
+        && let Some(id) = confirmed(shared, &id).await
+    {
+        return tag(shared, plan, id).await;
     }
     if let Ok(Err(error)) = sent.await {
         return Err(unreadable(plan, &error));
@@ -131,7 +132,7 @@ async fn tag(shared: &Shared, plan: &BuildPlan, id: String) -> Result<ImageId, E
 fn explain(plan: &BuildPlan, progress: Progress<'_>, refusal: Option<&Error>, dockerfile: &str) -> EngineError {
     let doing = format!("building {}", plan.label);
     let Some(refusal) = refusal else {
-        return failed(&doing, "the builder ended without an image and without a reason");
+        return failed(&doing, &"the builder ended without an image and without a reason");
     };
     let reason = words(refusal);
     if is_disk_full(&reason) || error::is_gone(refusal) {

@@ -16,6 +16,15 @@ const HELPER_TIMEOUT: Duration = Duration::from_secs(20);
 const HUB: &str = "https://index.docker.io/v1/";
 const HUB_BUILDKIT: &str = "registry-1.docker.io";
 
+/// Build args for proxies, and their keys in `config.json`.
+const PROXIES: [(&str, &str); 5] = [
+    ("HTTP_PROXY", "httpProxy"),
+    ("HTTPS_PROXY", "httpsProxy"),
+    ("NO_PROXY", "noProxy"),
+    ("FTP_PROXY", "ftpProxy"),
+    ("ALL_PROXY", "allProxy"),
+];
+
 /// `config.json`, as far as we need it.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -24,7 +33,8 @@ pub(super) struct DockerConfig {
     auths: HashMap<String, Auth>,
     cred_helpers: HashMap<String, String>,
     creds_store: Option<String>,
-    proxies: HashMap<String, Proxies>,
+    /// By engine address or `default`: `httpProxy` and its like.
+    proxies: HashMap<String, HashMap<String, String>>,
     #[serde(skip)]
     folder: PathBuf,
 }
@@ -32,20 +42,11 @@ pub(super) struct DockerConfig {
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 struct Auth {
-    auth: String,
+    #[serde(rename = "auth")]
+    encoded: String,
     username: String,
     password: String,
     identitytoken: String,
-}
-
-#[derive(Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Proxies {
-    http_proxy: Option<String>,
-    https_proxy: Option<String>,
-    no_proxy: Option<String>,
-    ftp_proxy: Option<String>,
-    all_proxy: Option<String>,
 }
 
 /// Where a context points.
@@ -91,14 +92,7 @@ impl DockerConfig {
         let Some(proxies) = self.proxies.get(host).or_else(|| self.proxies.get("default")) else {
             return BTreeMap::new();
         };
-        let values = [
-            ("HTTP_PROXY", &proxies.http_proxy),
-            ("HTTPS_PROXY", &proxies.https_proxy),
-            ("NO_PROXY", &proxies.no_proxy),
-            ("FTP_PROXY", &proxies.ftp_proxy),
-            ("ALL_PROXY", &proxies.all_proxy),
-        ];
-        let set = values.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
+        let set = PROXIES.into_iter().filter_map(|(name, key)| Some((name, proxies.get(key)?.clone())));
         set.flat_map(|(name, value)| [(name.to_owned(), value.clone()), (name.to_ascii_lowercase(), value)]).collect()
     }
 
@@ -123,10 +117,10 @@ impl DockerConfig {
     }
 
     async fn credential(&self, host: &str) -> Option<DockerCredentials> {
-        if let Some(helper) = self.cred_helpers.get(host).or(self.creds_store.as_ref()) {
-            if let Some(found) = ask_helper(helper, host).await {
-                return Some(found);
-            }
+        if let Some(helper) = self.cred_helpers.get(host).or(self.creds_store.as_ref())
+            && let Some(found) = ask_helper(helper, host).await
+        {
+            return Some(found);
         }
         self.auths.get(host).and_then(|auth| auth.credentials(host))
     }
@@ -140,7 +134,7 @@ fn bare_host(host: &str) -> &str {
 
 impl Auth {
     fn credentials(&self, host: &str) -> Option<DockerCredentials> {
-        let decoded = decode_base64(&self.auth).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+        let decoded = decode_base64(&self.encoded).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
         let (username, password) = decoded.split_once(':').unwrap_or((&self.username, &self.password));
         if username.is_empty() && self.identitytoken.is_empty() {
             return None;

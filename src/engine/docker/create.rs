@@ -10,7 +10,7 @@ use bollard::models::{
     ResourcesUlimits,
 };
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where the init is inside a dyno, and the file whose lock tells it that dynosim lives.
 pub(super) const INIT: &str = "/.dynosim/init";
@@ -28,23 +28,32 @@ pub(super) const OURS: &[&str] = &[
     "/sys",
 ];
 
+/// Which of our files the engine lets us put into dynos.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Terms {
+    /// The passwd and group file.
+    pub(super) files: bool,
+    /// The quota where programs look for their memory limit.
+    pub(super) quota: bool,
+    /// Our init, on this machine's disk; without it Docker's own runs.
+    pub(super) init: Option<PathBuf>,
+}
+
 /// Everything a container is made from.
 pub(super) struct Recipe<'a> {
     pub(super) spec: &'a DynoSpec,
     pub(super) abilities: &'a Abilities,
+    pub(super) terms: &'a Terms,
     pub(super) name: &'a str,
-    /// `None` when the engine does not see our files.
-    pub(super) files: Option<&'a DynoFiles>,
+    pub(super) files: &'a DynoFiles,
     pub(super) places: &'a [volumes::Place],
-    /// Show the quota where programs look for their memory limit.
-    pub(super) show_quota: bool,
 }
 
 impl Recipe<'_> {
     pub(super) fn body(&self) -> ContainerCreateBody {
         let spec = self.spec;
         let terminal = matches!(spec.console, Console::Terminal(..));
-        let input = self.abilities.init.is_some() || spec.console != Console::Log;
+        let input = self.terms.init.is_some() || spec.console != Console::Log;
         let (entrypoint, cmd) = self.command();
         let mut body = ContainerCreateBody {
             image: Some(spec.image.id.clone()),
@@ -73,7 +82,7 @@ impl Recipe<'_> {
     /// With our init as entry point the app's own command is the container's command, as `docker ps` shows it.
     fn command(&self) -> (Vec<String>, Vec<String>) {
         let spec = self.spec;
-        if self.abilities.init.is_none() {
+        if self.terms.init.is_none() {
             let (program, arguments) =
                 spec.argv.split_first().map_or((String::new(), &[][..]), |(p, a)| (p.clone(), a));
             return (vec![program], arguments.to_vec());
@@ -81,7 +90,7 @@ impl Recipe<'_> {
         let mut entry = vec![INIT.to_owned()];
         entry.push(if spec.console == Console::Log { "log" } else { "attached" }.to_owned());
         entry.push(format!("grace={}", EXIT_TIMEOUT.as_millis()));
-        entry.push(format!("alive={ALIVE}"));
+        entry.extend(self.files.alive.as_ref().map(|_| format!("alive={ALIVE}")));
         if let Some(port) = spec.port {
             entry.push(format!("port={port}"));
         }
@@ -108,10 +117,12 @@ impl Recipe<'_> {
                 soft: Some(i64::from(spec.size.open_files)),
                 hard: Some(i64::from(spec.size.open_files)),
             }]),
-            init: self.abilities.init.is_none().then_some(true),
+            init: self.terms.init.is_none().then_some(true),
             log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
             extra_hosts: Some(vec!["host.docker.internal:host-gateway".to_owned()]),
             mounts: Some(self.mounts()),
+            binds: self.binds(),
+            console_size: self.console_size(),
             port_bindings: self.published().map(loopback_port),
             ..HostConfig::default()
         }
@@ -121,18 +132,42 @@ impl Recipe<'_> {
         let volumes = self.places.iter().enumerate();
         let mut mounts: Vec<Mount> =
             volumes.map(|(index, place)| volumes::mount(place, self.spec, self.name, index)).collect();
-        let Some(files) = self.files else { return mounts };
-        mounts.push(file(&files.passwd, "/etc/passwd"));
-        mounts.push(file(&files.group, "/etc/group"));
-        if let Some(init) = &self.abilities.init {
-            mounts.push(file(init, INIT));
-            mounts.push(file(&files.alive, ALIVE));
-        }
-        if self.show_quota {
-            let limit = if self.abilities.cgroup2 { "memory.max" } else { "memory/memory.limit_in_bytes" };
-            mounts.push(file(&files.quota, &format!("/sys/fs/cgroup/{limit}")));
+        if !self.abilities.selinux {
+            mounts.extend(self.own_files().into_iter().map(|(source, target)| file(source, target)));
         }
         mounts
+    }
+
+    /// Under SELinux a dyno may read only what is labelled for it, which only this older form of a mount can ask for.
+    fn binds(&self) -> Option<Vec<String>> {
+        let bind = |(source, target): (&Path, &str)| format!("{}:{target}:ro,z", source.display());
+        self.abilities.selinux.then(|| self.own_files().into_iter().map(bind).collect())
+    }
+
+    /// Our files, and where they are in the dyno.
+    fn own_files(&self) -> Vec<(&Path, &'static str)> {
+        let (files, terms) = (self.files, self.terms);
+        let mut own: Vec<(&Path, &str)> = Vec::new();
+        if terms.files {
+            own.extend([(files.passwd.as_path(), "/etc/passwd"), (files.group.as_path(), "/etc/group")]);
+        }
+        if let Some(init) = &terms.init {
+            own.push((init.as_path(), INIT));
+            own.extend(files.alive.as_deref().map(|alive| (alive, ALIVE)));
+        }
+        if terms.quota {
+            let v1 = "/sys/fs/cgroup/memory/memory.limit_in_bytes";
+            own.push((files.quota.as_path(), if self.abilities.cgroup2 { "/sys/fs/cgroup/memory.max" } else { v1 }));
+        }
+        own
+    }
+
+    /// Rows first, as the engine wants it.
+    fn console_size(&self) -> Option<Vec<usize>> {
+        match self.spec.console {
+            Console::Terminal(columns, rows) => Some(vec![usize::from(rows), usize::from(columns)]),
+            Console::Log | Console::Pipe => None,
+        }
     }
 
     /// The port to publish, when the container's own address cannot be dialled.
@@ -158,18 +193,33 @@ fn file(source: &Path, target: &str) -> Mount {
 
 #[cfg(test)]
 mod tests {
-    use super::Recipe;
+    use super::{Recipe, Terms};
     use crate::engine::docker::facts::Abilities;
+    use crate::engine::docker::files::DynoFiles;
     use crate::engine::docker::testing::spec;
     use crate::engine::{Console, DynoSpec};
     use bollard::models::ContainerCreateBody;
 
     fn body(spec: &DynoSpec, abilities: &Abilities) -> ContainerCreateBody {
-        Recipe { spec, abilities, name: "c", files: None, places: &[], show_quota: true }.body()
+        let terms =
+            Terms { files: abilities.init.is_some(), quota: abilities.init.is_some(), init: abilities.init.clone() };
+        let files =
+            DynoFiles { passwd: "/x/p".into(), group: "/x/g".into(), quota: "/x/q".into(), alive: Some("/x/a".into()) };
+        Recipe { spec, abilities, terms: &terms, name: "c", files: &files, places: &[] }.body()
     }
 
     fn with_init() -> Abilities {
         Abilities { init: Some("/x/init".into()), local: true, ..Abilities::default() }
+    }
+
+    #[test]
+    fn our_files_are_mounted_read_only_and_relabelled_under_selinux() {
+        let host = body(&spec(), &with_init()).host_config.unwrap();
+        let mounts = host.mounts.unwrap();
+        assert!(mounts.iter().all(|mount| mount.read_only == Some(true)) && mounts.len() == 5, "{mounts:?}");
+        let host = body(&spec(), &Abilities { selinux: true, ..with_init() }).host_config.unwrap();
+        assert_eq!(host.mounts.unwrap(), []);
+        assert_eq!(host.binds.unwrap()[0], "/x/p:/etc/passwd:ro,z");
     }
 
     #[test]

@@ -11,6 +11,9 @@ struct Instruction {
 pub(super) fn line_of_step(dockerfile: &str, step: &str) -> Option<usize> {
     let wanted = collapse(step.rsplit_once("] ").map_or(step, |(_, text)| text));
     let instructions = instructions(dockerfile);
+    if let Some(image) = wanted.strip_prefix("load metadata for ") {
+        return line_of_image(&instructions, image);
+    }
     let exact = instructions.iter().find(|one| same_text(&one.text, &wanted));
     // Variables are replaced in the step's name, so only the beginning may be equal.
     let alike = || {
@@ -31,6 +34,13 @@ pub(super) fn line_in_message(message: &str) -> Option<usize> {
     let at = lower.find("parse error").map(|at| &lower[at..])?;
     let rest = at.split("line ").nth(1)?;
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// BuildKit names an image in full; a Dockerfile seldom does.
+fn line_of_image(instructions: &[Instruction], image: &str) -> Option<usize> {
+    let short = image.trim_start_matches("docker.io/").trim_start_matches("library/").trim_end_matches(":latest");
+    let names = |one: &&Instruction| one.text.split_whitespace().skip(1).any(|word| word.contains(short));
+    instructions.iter().find(names).map(|one| one.line)
 }
 
 fn same_text(instruction: &str, wanted: &str) -> bool {
@@ -111,6 +121,7 @@ mod tests {
         assert_eq!(line("[2/4] RUN apt-get update  && apt-get install -y curl"), Some(5));
         assert_eq!(line("[base 3/4] RUN false"), Some(12));
         assert_eq!(line("[4/4] RUN echo ${V}"), Some(13));
+        assert_eq!(line("[internal] load metadata for docker.io/library/debian:latest"), Some(2));
         assert_eq!(line("exporting to image"), None);
     }
 

@@ -20,7 +20,7 @@ pub(super) fn told(doing: &str, error: &Error) -> EngineError {
 }
 
 /// An error of ours, not of the engine.
-pub(super) fn failed(doing: &str, reason: impl ToString) -> EngineError {
+pub(super) fn failed(doing: &str, reason: &impl ToString) -> EngineError {
     let reason = reason.to_string();
     if is_disk_full(&reason) {
         return EngineError::DiskFull(format!("{doing}: {reason}"));

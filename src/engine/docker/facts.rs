@@ -8,10 +8,13 @@ use bollard::models::{SystemInfo, SystemVersion};
 use std::path::PathBuf;
 
 /// What decides how dynos are made.
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, each asked for by itself")]
 #[derive(Clone, Debug, Default)]
 pub(super) struct Abilities {
-    /// The engine sees our files: they can be mounted.
+    /// The engine may see our files: to mount them is worth a try.
     pub(super) shares_files: bool,
+    /// The engine runs on this very machine, and the kernel's tables tell of its containers.
+    pub(super) same_machine: bool,
     /// A container's own address can be dialled from here.
     pub(super) local: bool,
     /// Our init, on this machine's disk.
@@ -19,19 +22,32 @@ pub(super) struct Abilities {
     pub(super) swap: bool,
     pub(super) buildkit: bool,
     pub(super) cgroup2: bool,
+    pub(super) selinux: bool,
+    /// Containers of one network can be kept from reaching one another.
+    pub(super) isolates: bool,
+}
+
+/// What the environment asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wishes {
+    /// `DOCKER_BUILDKIT=0`: the classic builder, also where BuildKit is.
+    pub(super) classic: bool,
+    /// `DYNOSIM_ENGINE_ELSEWHERE=1`: treat an engine on this machine as one in a virtual machine, to see what is only
+    /// approximate there.
+    pub(super) elsewhere: bool,
 }
 
 /// Asks the engine.
 pub(super) async fn ask(
     found: &Found,
     files: &PrivateFiles,
-    classic: bool,
+    wishes: Wishes,
 ) -> Result<(EngineFacts, Abilities), EngineError> {
     let doing = "asking the engine what it is";
     let (version, info) = tokio::join!(found.docker.version(), found.docker.info());
     let version = version.map_err(|error| told(doing, &error))?;
     let info = info.map_err(|error| told(doing, &error))?;
-    Ok(judge(found, files, &version, &info, classic))
+    Ok(judge(found, files, &version, &info, wishes))
 }
 
 fn judge(
@@ -39,12 +55,12 @@ fn judge(
     files: &PrivateFiles,
     version: &SystemVersion,
     info: &SystemInfo,
-    classic: bool,
+    wishes: Wishes,
 ) -> (EngineFacts, Abilities) {
     let product = product(version);
     let docker = product == "Docker";
-    let rootless = info.security_options.iter().flatten().any(|option| option.contains("rootless"));
-    let same_machine = is_same_machine(info);
+    let security = |word: &str| info.security_options.iter().flatten().any(|option| option.contains(word));
+    let same_machine = is_same_machine(info) && !wishes.elsewhere;
     let architecture = docker_architecture(info.architecture.as_deref().unwrap_or_default());
     let init = if same_machine {
         files.install_init(architecture)
@@ -52,12 +68,15 @@ fn judge(
         Err("the engine does not see this machine's files".to_owned())
     };
     let abilities = Abilities {
-        shares_files: same_machine,
-        local: same_machine && !rootless,
+        shares_files: same_machine || (found.host.starts_with("unix://") && !wishes.elsewhere),
+        same_machine,
+        local: same_machine && !security("rootless"),
         init: init.clone().ok(),
         swap: info.swap_limit == Some(true),
-        buildkit: docker && !classic && info.os_type.as_deref() != Some("windows"),
+        buildkit: docker && !wishes.classic && info.os_type.as_deref() != Some("windows"),
         cgroup2: info.cgroup_version.is_some_and(|version| version.to_string() == "2"),
+        selinux: security("selinux"),
+        isolates: docker,
     };
     let facts = EngineFacts {
         product,
@@ -117,14 +136,19 @@ fn approximations(found: &Found, facts: &EngineFacts, abilities: &Abilities, inf
              are told without their process, and a signal reaches every process only if the image has /bin/sh"
         ));
     }
-    if !abilities.shares_files {
+    if !abilities.same_machine {
         list.push(
-            "the dyno's user has no passwd entry, and processes read the R15 limit as their memory quota".to_owned(),
+            "unless the engine's machine shares dynosim's state folder, the dyno's user has no passwd entry and processes \
+             read the R15 limit as their memory quota"
+                .to_owned(),
         );
         if !found.host.starts_with("unix://") && !found.host.contains("://127.") && !found.host.contains("://localhost")
         {
             list.push("the engine is on another host: its dynos cannot be reached from this one".to_owned());
         }
+    }
+    if !abilities.isolates {
+        list.push("dynos of one app can reach one another".to_owned());
     }
     if info.memory_limit == Some(false) {
         list.push("the engine cannot limit memory: R15 comes only from sampling".to_owned());

@@ -30,7 +30,8 @@ pub(super) struct DynoFiles {
     pub(super) passwd: PathBuf,
     pub(super) group: PathBuf,
     pub(super) quota: PathBuf,
-    pub(super) alive: PathBuf,
+    /// A file that is locked while we live; `None` where files cannot be locked.
+    pub(super) alive: Option<PathBuf>,
 }
 
 impl PrivateFiles {
@@ -62,15 +63,15 @@ impl PrivateFiles {
     /// Writes a dyno's own files. Blocks for a moment.
     pub(super) fn prepare(&self, spec: &DynoSpec, name: &str, home: &str) -> io::Result<DynoFiles> {
         let run = self.run_folder(&spec.run.identity, &spec.run.run);
-        let alive = run.join("alive");
-        self.lock(&alive)?;
         let folder = run.join(name);
         make_folder(&folder)?;
+        let alive = run.join("alive");
+        let locked = self.lock(&alive)?;
         let files = DynoFiles {
             passwd: folder.join("passwd"),
             group: folder.join("group"),
             quota: self.folder.join(format!("quota-{}", spec.size.quota)),
-            alive,
+            alive: locked.then_some(alive),
         };
         write_whole(&files.passwd, passwd(&spec.image.files.passwd, spec.uid, home).as_bytes(), 0o644)?;
         write_whole(&files.group, group(&spec.image.files.group).as_bytes(), 0o644)?;
@@ -80,20 +81,19 @@ impl PrivateFiles {
         Ok(files)
     }
 
-    /// Keeps the run's lock file locked for as long as this process lives.
-    fn lock(&self, path: &Path) -> io::Result<()> {
+    /// Keeps the run's lock file locked for as long as this process lives; false where that cannot be done.
+    fn lock(&self, path: &Path) -> io::Result<bool> {
         let mut locks = self.locks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if locks.iter().any(|(held, _)| held == path) {
-            return Ok(());
-        }
-        if let Some(folder) = path.parent() {
-            make_folder(folder)?;
+            return Ok(true);
         }
         write_whole(path, b"", 0o644)?;
         let file = File::options().read(true).write(true).open(path)?;
-        file.lock()?;
-        locks.push((path.to_owned(), file));
-        Ok(())
+        let locked = file.try_lock().is_ok();
+        if locked {
+            locks.push((path.to_owned(), file));
+        }
+        Ok(locked)
     }
 
     /// Removes the files of one dyno.

@@ -1,7 +1,7 @@
 //! What an image says about itself, what is in its file system, and which images go.
 
 use super::error::{self, told};
-use super::{Shared, archive, volumes};
+use super::{Shared, archive, labels, volumes};
 use crate::engine::EngineError;
 use crate::model::image::{ImageFacts, ImageFiles, ImageId};
 use bollard::errors::Error;
@@ -12,6 +12,7 @@ use bollard::query_parameters::{
 };
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
+use std::collections::HashMap;
 use std::sync::PoisonError;
 
 /// Go's bits in a file mode.
@@ -133,6 +134,7 @@ impl<'a> Probe<'a> {
         let body = ContainerCreateBody {
             image: Some(facts.id.clone()),
             entrypoint: Some(vec!["/".to_owned()]),
+            labels: Some(HashMap::from([(labels::PROBE.to_owned(), String::new())])),
             host_config: Some(HostConfig { network_mode: Some("none".to_owned()), ..HostConfig::default() }),
             ..ContainerCreateBody::default()
         };
@@ -142,16 +144,21 @@ impl<'a> Probe<'a> {
         Ok(Self { shared, id: made.id })
     }
 
-    /// Go's mode of a path, through one symbolic link; `None` when it is not there.
+    /// Go's mode of a path; `None` when it is not there.
     async fn mode(&self, path: &str) -> Result<Option<u32>, Error> {
+        Ok(self.resolve(path).await?.map(|(_, mode)| mode))
+    }
+
+    /// Where a path leads through one symbolic link, and Go's mode of that; `None` when it is not there.
+    async fn resolve(&self, path: &str) -> Result<Option<(String, u32)>, Error> {
         let mut path = path.to_owned();
         for _ in 0..2 {
             let options = ContainerArchiveInfoOptionsBuilder::new().path(&path).build();
             match self.shared.docker.get_container_archive_info(&self.id, Some(options)).await {
                 Ok(found) if found.file_mode & GO_LINK != 0 && !found.link_target.is_empty() => {
-                    path = found.link_target
+                    path = found.link_target;
                 }
-                Ok(found) => return Ok(Some(found.file_mode)),
+                Ok(found) => return Ok(Some((path, found.file_mode))),
                 Err(error) if error::is_missing(&error) => return Ok(None),
                 Err(error) => return Err(error),
             }
@@ -161,7 +168,8 @@ impl<'a> Probe<'a> {
 
     /// The text of a small file; empty when it is not there.
     async fn text(&self, path: &str) -> Result<String, Error> {
-        let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
+        let Some((path, _)) = self.resolve(path).await? else { return Ok(String::new()) };
+        let options = DownloadFromContainerOptionsBuilder::new().path(&path).build();
         let mut stream = self.shared.docker.download_from_container(&self.id, Some(options));
         let mut tar = Vec::new();
         loop {

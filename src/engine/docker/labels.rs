@@ -7,6 +7,8 @@ pub(super) const APP: &str = "dynosim.app";
 pub(super) const IDENTITY: &str = "dynosim.identity";
 pub(super) const RUN: &str = "dynosim.run";
 pub(super) const DYNO: &str = "dynosim.dyno";
+/// On containers that are never started and only looked into; they belong to no run.
+pub(super) const PROBE: &str = "dynosim.probe";
 
 /// For what all dynos of a run share.
 pub(super) fn of_run(run: &RunIdentity) -> HashMap<String, String> {

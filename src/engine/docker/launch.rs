@@ -1,8 +1,9 @@
 //! One dyno's container: made, attached to, started, and handed to its task.
 
-use super::create::{OURS, Recipe};
+use super::create::{OURS, Recipe, Terms};
 use super::error::{self, failed, told};
 use super::files::DynoFiles;
+use super::streams::attach;
 use super::task::{Life, Order};
 use super::{Shared, images, labels, volumes};
 use crate::engine::{
@@ -10,13 +11,9 @@ use crate::engine::{
 };
 use async_trait::async_trait;
 use bollard::container::AttachContainerResults;
-use bollard::query_parameters::{
-    AttachContainerOptions, AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, RemoveVolumeOptions,
-    ResizeContainerTTYOptionsBuilder,
-};
+use bollard::query_parameters::{CreateContainerOptionsBuilder, RemoveVolumeOptions, ResizeContainerTTYOptionsBuilder};
 use bytes::Bytes;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 /// What is removed with a dyno, however it ends: by its task, by a launch that fails or is given up.
@@ -70,29 +67,20 @@ pub(super) async fn launch(
     leftovers.volumes = volumes::named(&places, &name);
     volumes::create_named(shared, &spec, &leftovers.volumes).await?;
 
-    let mut show_quota = shared.abilities.shares_files && !shared.quota_refused.load(Ordering::Relaxed);
+    let mut terms = shared.terms.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let started = loop {
-        let recipe = Recipe {
-            spec: &spec,
-            abilities: &shared.abilities,
-            name: &name,
-            files: files.as_ref(),
-            places: &places,
-            show_quota,
-        };
-        match start(shared, &recipe).await {
-            // Some kernels or runtimes do not let a file be laid over a control file: then the quota stays unseen.
-            Err(Refused::Engine(told)) if show_quota && told.to_string().contains("/sys/fs/cgroup") => {
-                shared.quota_refused.store(true, Ordering::Relaxed);
-                show_quota = false;
-                shared.remove(&name).await.map_err(|error| told_starting(&spec, &error))?;
-            }
-            other => break other,
-        }
+        let abilities = &shared.abilities;
+        let recipe = Recipe { spec: &spec, abilities, terms: &terms, name: &name, files: &files, places: &places };
+        let started = start(shared, &recipe).await;
+        let Some(fewer) = fewer_terms(&terms, &started) else { break started };
+        shared.terms.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&fewer);
+        terms = fewer;
+        // Refused on creation there is nothing to remove.
+        let _ = shared.remove(&name).await;
     };
     let (orders, inbox) = mpsc::unbounded_channel();
     let (input, typed) = mpsc::channel(16);
-    let life = Life::new(shared, spec, leftovers, events, output);
+    let life = Life::new(shared, spec, leftovers, terms.init.is_some(), events, output);
     match started {
         Ok(attached) => drop(tokio::spawn(life.run(attached, inbox, typed))),
         Err(Refused::App(status, finding)) => drop(tokio::spawn(life.never_started(status, finding))),
@@ -101,18 +89,28 @@ pub(super) async fn launch(
     Ok(Box::new(DockerInstance { shared: Arc::clone(shared), container: name, orders, input }))
 }
 
-async fn files(shared: &Arc<Shared>, spec: &DynoSpec, name: &str) -> Result<Option<DynoFiles>, EngineError> {
-    if !shared.abilities.shares_files {
-        return Ok(None);
+/// What to do without, when the engine refused one of our files.
+fn fewer_terms(terms: &Terms, started: &Result<AttachContainerResults, Refused>) -> Option<Terms> {
+    const UNSEEN: [&str; 3] = ["bind source path does not exist", "mounts denied", "is not shared"];
+    let Err(Refused::Engine(error)) = started else { return None };
+    let words = error.to_string();
+    if terms.quota && words.contains("/sys/fs/cgroup") {
+        // Some kernels or runtimes do not let a file be laid over a control file.
+        return Some(Terms { quota: false, ..terms.clone() });
     }
+    // A virtual machine that does not share the folder with our files.
+    (terms.files && UNSEEN.iter().any(|part| words.to_lowercase().contains(part))).then(Terms::default)
+}
+
+async fn files(shared: &Arc<Shared>, spec: &DynoSpec, name: &str) -> Result<DynoFiles, EngineError> {
     let (task_shared, task_spec, task_name) = (Arc::clone(shared), spec.clone(), name.to_owned());
     let home = spec.env.iter().find(|(name, _)| name == "HOME").map(|(_, home)| home.as_str());
     let home = home.or(spec.image.env("HOME")).unwrap_or("/").to_owned();
     let prepared = tokio::task::spawn_blocking(move || task_shared.files.prepare(&task_spec, &task_name, &home)).await;
     let doing = format!("writing files for {}", spec.name);
     match prepared {
-        Ok(files) => files.map(Some).map_err(|error| failed(&doing, error)),
-        Err(error) => Err(failed(&doing, error)),
+        Ok(files) => files.map_err(|error| failed(&doing, &error)),
+        Err(error) => Err(failed(&doing, &error)),
     }
 }
 
@@ -120,7 +118,7 @@ async fn files(shared: &Arc<Shared>, spec: &DynoSpec, name: &str) -> Result<Opti
 async fn missing_paths(shared: &Shared, spec: &DynoSpec) -> Result<Vec<String>, EngineError> {
     let Filesystem::ReadOnly { writable } = &spec.filesystem else { return Ok(Vec::new()) };
     if let Some(odd) = writable.iter().find(|path| !path.starts_with('/')) {
-        return Err(failed("reading --writable", format!("`{odd}` is not an absolute path of the dyno")));
+        return Err(failed("reading --writable", &format!("`{odd}` is not an absolute path of the dyno")));
     }
     images::missing_paths(shared, &spec.image, writable).await
 }
@@ -157,13 +155,6 @@ async fn start(shared: &Shared, recipe: &Recipe<'_>) -> Result<AttachContainerRe
         resize(shared, recipe.name, columns, rows).await;
     }
     Ok(attached)
-}
-
-/// Both directions of a container's streams.
-pub(super) async fn attach(shared: &Shared, container: &str) -> Result<AttachContainerResults, bollard::errors::Error> {
-    let options: AttachContainerOptions =
-        AttachContainerOptionsBuilder::new().stream(true).stdin(true).stdout(true).stderr(true).build();
-    shared.docker.attach_container(container, Some(options)).await
 }
 
 /// Tells a program or folder that cannot be used, the image's fault, from the engine's own trouble.
@@ -243,5 +234,53 @@ impl DockerInstance {
             return Default::default();
         }
         listed.await.unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Refused, Terms, fewer_terms, judge};
+    use crate::engine::Finding;
+    use crate::engine::docker::testing::spec;
+    use bollard::errors::Error;
+
+    const FRAME: &str = "OCI runtime create failed: container_linux.go:380: starting container process caused: ";
+
+    fn refused(words: &str) -> Refused {
+        let message = format!("{FRAME}{words}: unknown");
+        judge(&spec(), &Error::DockerResponseServerError { status_code: 400, message })
+    }
+
+    #[test]
+    fn a_program_or_folder_that_cannot_be_used_is_the_app_s_fault() {
+        let cases = [
+            ("exec: \"gunicorn\": executable file not found in $PATH", 127, "/bin/sh"),
+            ("exec: \"./run\": permission denied", 126, "/bin/sh"),
+            ("chdir to cwd (\"/secret\") set in config.json failed: permission denied", 126, ""),
+        ];
+        for (words, expected, named) in cases {
+            let Refused::App(status, Finding::ExecFailed { program, reason }) = refused(words) else {
+                panic!("{words}");
+            };
+            assert_eq!((status, program.as_str(), reason.as_str()), (expected, named, words));
+        }
+    }
+
+    #[test]
+    fn the_engine_s_own_trouble_is_no_fault_of_the_app() {
+        for words in ["process_linux.go: cannot allocate memory", "no such file or directory"] {
+            assert!(matches!(refused(words), Refused::Engine(_)), "{words}");
+        }
+    }
+
+    #[test]
+    fn files_that_the_engine_refuses_are_done_without() {
+        let all = Terms { files: true, quota: true, init: Some("/init".into()) };
+        let quota = Err(refused("mounting \"q\" to rootfs at \"/sys/fs/cgroup/memory.max\": permission denied"));
+        assert_eq!(fewer_terms(&all, &quota), Some(Terms { quota: false, ..all.clone() }));
+        let unseen = Err(refused("invalid mount config for type \"bind\": bind source path does not exist: /x"));
+        assert_eq!(fewer_terms(&all, &unseen), Some(Terms::default()));
+        assert_eq!(fewer_terms(&Terms::default(), &unseen), None);
+        assert_eq!(fewer_terms(&all, &Err(refused("out of addresses"))), None);
     }
 }

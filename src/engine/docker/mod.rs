@@ -24,6 +24,7 @@ mod launch;
 mod probe;
 mod progress;
 mod reports;
+mod streams;
 mod sweep;
 mod task;
 #[cfg(test)]
@@ -41,7 +42,6 @@ use bollard::Docker;
 use bollard::query_parameters::RemoveContainerOptionsBuilder;
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
@@ -69,8 +69,8 @@ struct Shared {
     images: Mutex<HashMap<String, ImageFacts>>,
     /// Which paths images have, by (id, path).
     paths: Mutex<HashMap<(String, String), bool>>,
-    /// The engine refused to show the quota in place of the limit.
-    quota_refused: AtomicBool,
+    /// Which of our files go into dynos; the engine may refuse some once, and is not asked again.
+    terms: Mutex<create::Terms>,
     /// Removals under way; a sweep waits for them.
     cleanups: TaskTracker,
 }
@@ -88,8 +88,11 @@ pub async fn find(
     let config = config::DockerConfig::load(&|name| env(name));
     let found = find::find(requested, env, &config).await?;
     let files = files::PrivateFiles::new(files);
-    let classic = env("DOCKER_BUILDKIT").is_some_and(|value| value == "0");
-    let (facts, abilities) = facts::ask(&found, &files, classic).await?;
+    let is = |name: &str, wanted: &str| env(name).is_some_and(|value| value == wanted);
+    let wishes = facts::Wishes { classic: is("DOCKER_BUILDKIT", "0"), elsewhere: is("DYNOSIM_ENGINE_ELSEWHERE", "1") };
+    let (facts, abilities) = facts::ask(&found, &files, wishes).await?;
+    let terms =
+        create::Terms { files: abilities.shares_files, quota: abilities.shares_files, init: abilities.init.clone() };
     let shared = Shared {
         patient: found.docker.clone().with_timeout(NO_TIMEOUT),
         docker: found.docker,
@@ -100,7 +103,7 @@ pub async fn find(
         host: found.host,
         images: Mutex::default(),
         paths: Mutex::default(),
-        quota_refused: AtomicBool::new(false),
+        terms: Mutex::new(terms),
         cleanups: TaskTracker::new(),
     };
     Ok(DockerEngine { shared: Arc::new(shared) })

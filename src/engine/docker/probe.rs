@@ -50,7 +50,7 @@ pub(super) async fn watch(shared: &Shared, container: &str, port: u16, sink: &mp
         Ok(facts) => facts.state.and_then(|state| state.pid).filter(|pid| *pid > 0),
         Err(_) => None,
     };
-    let pid = pid.filter(|_| shared.abilities.shares_files && read_tables(0).is_some());
+    let pid = pid.filter(|_| shared.abilities.same_machine && read_tables(0).is_some());
     let mut last = Vec::new();
     while !sink.is_closed() {
         let now = match pid.and_then(read_tables) {

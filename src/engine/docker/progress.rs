@@ -109,7 +109,7 @@ impl<'a> Progress<'a> {
                 || line.starts_with("Removing intermediate container")
                 || line.is_empty() => {}
             line if line.starts_with("Successfully built") || line.starts_with("Successfully tagged") => {
-                self.finish_classic(None)
+                self.finish_classic(None);
             }
             _ => self.take_output(&id, Bytes::copy_from_slice(text.as_bytes())),
         }
@@ -191,8 +191,12 @@ fn classic_step(text: &str) -> Option<(usize, usize, &str)> {
 
 /// Without the builder's own frame around it.
 fn short_reason(reason: &str) -> &str {
-    let frames =
-        ["failed to solve with frontend dockerfile.v0: ", "failed to solve: ", "rpc error: code = Unknown desc = "];
+    let frames = [
+        "failed to create LLB definition: ",
+        "failed to solve with frontend dockerfile.v0: ",
+        "failed to solve: ",
+        "rpc error: code = Unknown desc = ",
+    ];
     let mut reason = reason.trim();
     loop {
         let Some(rest) = frames.iter().find_map(|frame| reason.strip_prefix(frame)) else { return reason };

@@ -33,6 +33,13 @@ impl Reports {
     }
 }
 
+/// What Docker's own init prints when it cannot execute the program: `[FATAL tini (7)] exec x failed: reason`.
+pub(super) fn of_docker_init(bytes: &[u8]) -> Option<Finding> {
+    let text = std::str::from_utf8(bytes).ok()?.strip_prefix("[FATAL tini (")?;
+    let (program, reason) = text.split_once("] exec ")?.1.split_once(" failed: ")?;
+    Some(Finding::ExecFailed { program: program.to_owned(), reason: reason.trim_end().to_owned() })
+}
+
 fn parse(line: &str) -> Report {
     let fields: Vec<String> = line.split('\t').map(unescape).collect();
     let text = |at: usize| fields.get(at).cloned().unwrap_or_default();
@@ -90,7 +97,7 @@ fn unescape(field: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Report, Reports};
+    use super::{Report, Reports, of_docker_init};
     use crate::engine::{Finding, Listener, ProcessFacts};
 
     #[test]
@@ -110,6 +117,14 @@ mod tests {
                 Report::Finding(Finding::NoShell),
             ]
         );
+    }
+
+    #[test]
+    fn docker_s_own_init_is_understood_too() {
+        let told = Finding::ExecFailed { program: "gunicorn".into(), reason: "No such file or directory".into() };
+        let line = b"[FATAL tini (7)] exec gunicorn failed: No such file or directory\n";
+        assert_eq!(of_docker_init(line), Some(told));
+        assert_eq!(of_docker_init(b"app: exec x failed: y"), None);
     }
 
     #[test]

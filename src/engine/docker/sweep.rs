@@ -2,6 +2,7 @@
 
 use super::error::{self, told};
 use super::{Shared, labels};
+use crate::clock::Clock;
 use crate::engine::{EngineError, RunIdentity, Swept};
 use bollard::models::NetworkCreateRequest;
 use bollard::query_parameters::{
@@ -24,11 +25,12 @@ pub(super) async fn open_run(shared: &Shared, run: &RunIdentity) -> Result<(), E
     if shared.docker.inspect_network(&name, None).await.is_ok() {
         return Ok(());
     }
-    let options = [("com.docker.network.bridge.enable_icc", "false")];
+    // Podman refuses options it does not know.
+    let icc = shared.abilities.isolates.then_some(("com.docker.network.bridge.enable_icc", "false"));
     let request = NetworkCreateRequest {
         name,
         driver: Some("bridge".to_owned()),
-        options: Some(options.map(|(name, value)| (name.to_owned(), value.to_owned())).into()),
+        options: Some(icc.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()),
         labels: Some(labels::of_run(run)),
         ..NetworkCreateRequest::default()
     };
@@ -68,12 +70,25 @@ async fn sweep_containers(shared: &Shared, identity: &str, live: &[String]) -> R
     let doing = "listing containers of earlier runs";
     let list = shared.docker.list_containers(Some(options)).await.map_err(|error| told(doing, &error))?;
     let over = list.into_iter().filter(|one| one.labels.as_ref().is_some_and(|labels| is_over(labels, live)));
-    let ids: Vec<String> = over.filter_map(|one| one.id).collect();
+    let mut ids: Vec<String> = over.filter_map(|one| one.id).collect();
+    ids.extend(stale_probes(shared).await?);
     let removals = stream::iter(ids).map(|id| async move {
         let removed = shared.remove(&id).await;
         gone("removing a container of an earlier run", removed)
     });
     count(removals.buffer_unordered(AT_ONCE)).await
+}
+
+/// Containers that were to be looked into by somebody who was killed meanwhile: no such look takes a minute.
+async fn stale_probes(shared: &Shared) -> Result<Vec<String>, EngineError> {
+    const STALE_SECONDS: i64 = 60;
+    let filter = HashMap::from([("label".to_owned(), vec![labels::PROBE.to_owned()])]);
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&filter).build();
+    let doing = "listing containers of earlier runs";
+    let list = shared.docker.list_containers(Some(options)).await.map_err(|error| told(doing, &error))?;
+    let now = Clock::system().now().unix_timestamp();
+    let stale = list.into_iter().filter(|one| one.created.is_some_and(|made| now - made > STALE_SECONDS));
+    Ok(stale.filter_map(|one| one.id).collect())
 }
 
 async fn sweep_volumes(shared: &Shared, identity: &str, live: &[String]) -> Result<usize, EngineError> {

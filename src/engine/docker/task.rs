@@ -9,9 +9,10 @@
 //! ```
 //! The owner's handle is dropped: the task ends at once, and what it leaves behind is killed and removed.
 
-use super::launch::{Leftovers, attach};
+use super::launch::Leftovers;
 use super::reports::{Report, Reports};
-use super::{Shared, error, probe, usage};
+use super::streams::{Input, attach, ended, pass_input};
+use super::{Shared, error, probe, reports, usage};
 use crate::engine::{
     Console, DynoSpec, Ended, EventSink, Filesystem, Finding, InstanceEvent, Listener, Output, OutputSink,
     ProcessFacts, Signal,
@@ -19,14 +20,14 @@ use crate::engine::{
 use crate::model::dyno::Exit;
 use crate::model::endpoint::Endpoint;
 use bollard::container::{AttachContainerResults, LogOutput};
-use bollard::query_parameters::{KillContainerOptionsBuilder, WaitContainerOptionsBuilder};
+use bollard::query_parameters::KillContainerOptionsBuilder;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use std::net::IpAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -38,7 +39,6 @@ const RETRY: Duration = Duration::from_secs(1);
 /// The init reads its orders at once, or not at all.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(1);
 
-type Input = Pin<Box<dyn AsyncWrite + Send>>;
 type Listed = (Vec<ProcessFacts>, u64);
 
 /// What the owner asks for.
@@ -52,6 +52,8 @@ pub(super) struct Life {
     shared: Arc<Shared>,
     spec: DynoSpec,
     leftovers: Leftovers,
+    /// Process 1 is our init.
+    has_init: bool,
     events: EventSink,
     output: OutputSink,
     reports: Reports,
@@ -63,6 +65,8 @@ pub(super) struct Life {
     endpoint: Option<Endpoint>,
     bound: bool,
     out_of_memory: bool,
+    /// A signal that could not be sent while the engine was away.
+    owed: Option<Signal>,
 }
 
 /// Why the task stopped following.
@@ -83,6 +87,7 @@ impl Life {
         shared: &Arc<Shared>,
         spec: DynoSpec,
         leftovers: Leftovers,
+        has_init: bool,
         events: EventSink,
         output: OutputSink,
     ) -> Self {
@@ -90,6 +95,7 @@ impl Life {
             shared: Arc::clone(shared),
             spec,
             leftovers,
+            has_init,
             events,
             output,
             reports: Reports::default(),
@@ -99,6 +105,7 @@ impl Life {
             endpoint: None,
             bound: false,
             out_of_memory: false,
+            owed: None,
         }
     }
 
@@ -121,7 +128,10 @@ impl Life {
             if let Some(AttachContainerResults { output, input }) = attached.take() {
                 match typed.take().filter(|_| self.spec.console != Console::Log) {
                     Some(typed) => drop(tokio::spawn(pass_input(input, typed))),
-                    None => self.init = self.has_init().then_some(input),
+                    None => self.init = self.has_init.then_some(input),
+                }
+                if let Some(owed) = self.owed.take() {
+                    self.signal(owed).await;
                 }
                 if let Stop::Dropped = self.follow(output, &mut orders).await {
                     return;
@@ -135,7 +145,10 @@ impl Life {
                     self.tell(InstanceEvent::Lost(reason)).await;
                     match self.await_engine(&mut orders).await {
                         Some(Fate::Ended(exit)) => break exit,
-                        Some(_) => self.tell(InstanceEvent::Found).await,
+                        Some(_) => {
+                            self.tell(InstanceEvent::Found).await;
+                            attached = attach(&self.shared, &self.leftovers.container).await.ok();
+                        }
                         None => return,
                     }
                 }
@@ -199,13 +212,18 @@ impl Life {
     async fn take_frame(&mut self, frame: LogOutput) -> Option<Output> {
         let log = self.spec.console == Console::Log;
         let (stderr, bytes) = match frame {
-            LogOutput::StdErr { message } if log && self.has_init() => {
+            LogOutput::StdErr { message } if log && self.has_init => {
                 for report in self.reports.take(&message) {
                     self.take_report(report).await;
                 }
                 return None;
             }
-            LogOutput::StdErr { message } => (!log, message),
+            LogOutput::StdErr { message } => {
+                if let Some(finding) = reports::of_docker_init(&message).filter(|_| !self.has_init) {
+                    self.tell(InstanceEvent::Finding(finding)).await;
+                }
+                (!log, message)
+            }
             LogOutput::StdOut { message } | LogOutput::Console { message } => (false, message),
             LogOutput::StdIn { .. } => return None,
         };
@@ -266,7 +284,7 @@ impl Life {
         if !word.is_empty() && self.order_init(word).await {
             return;
         }
-        let (shared, container, init) = (Arc::clone(&self.shared), self.leftovers.container.clone(), self.has_init());
+        let (shared, container, init) = (Arc::clone(&self.shared), self.leftovers.container.clone(), self.has_init);
         tokio::spawn(async move {
             if word.is_empty() || init || !probe::signal_all(&shared, &container, name).await {
                 let options = KillContainerOptionsBuilder::new().signal(name).build();
@@ -287,25 +305,25 @@ impl Life {
         matches!(timeout(ORDER_TIMEOUT, written).await, Ok(Ok(())))
     }
 
-    fn has_init(&self) -> bool {
-        self.shared.abilities.init.is_some()
-    }
-
     /// Reports from outside, for dynos without our init.
     fn probe(&self) -> mpsc::Receiver<Report> {
         let (sink, reports) = mpsc::channel(4);
-        if let Some(port) = self.spec.port.filter(|_| !self.has_init()) {
+        if let Some(port) = self.spec.port.filter(|_| !self.has_init) {
             let (shared, container) = (Arc::clone(&self.shared), self.leftovers.container.clone());
             tokio::spawn(async move { probe::watch(&shared, &container, port, &sink).await });
         }
         reports
     }
 
-    /// What became of the container whose stream ended.
+    /// What became of the container whose stream ended. The stream ends a little before the engine has noted the exit.
     async fn fate(&mut self) -> Fate {
+        let _ = timeout(EXIT_NOTICE, ended(&self.shared, &self.leftovers.container)).await;
+        self.state().await
+    }
+
+    /// What the engine says of the container now.
+    async fn state(&mut self) -> Fate {
         let container = &self.leftovers.container;
-        // The stream ends a little before the engine has noted the exit.
-        let _ = timeout(EXIT_NOTICE, ended(&self.shared, container)).await;
         match self.shared.docker.inspect_container(container, None).await {
             Ok(facts) => {
                 let state = facts.state.unwrap_or_default();
@@ -329,11 +347,11 @@ impl Life {
         loop {
             tokio::select! {
                 order = orders.recv() => match order? {
-                    // Carried out when somebody can: a signal by the owner's own deadlines, a list not at all.
-                    Order::Signal(_) | Order::Processes(_) => {}
+                    Order::Signal(signal) => self.owed = Some(self.owed.filter(|owed| *owed == Signal::Kill).unwrap_or(signal)),
+                    Order::Processes(_) => {} // The answer is dropped: there is none.
                 },
                 () = &mut retry => {
-                    match self.fate().await {
+                    match self.state().await {
                         Fate::NoAnswer(_) => retry.as_mut().reset(Instant::now() + RETRY),
                         known => return Some(known),
                     }
@@ -360,13 +378,6 @@ fn is_loopback(address: IpAddr) -> bool {
     }
 }
 
-/// Resolves when the container does not run any more, or when nobody can say.
-async fn ended(shared: &Shared, container: &str) {
-    let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
-    // The status comes from an inspection afterwards: bollard makes an error of any that is not 0.
-    let _ = pin!(shared.patient.wait_container(container, Some(options))).next().await;
-}
-
 /// Where the port can be dialled; never resolves when there is none to locate.
 async fn locate(shared: &Shared, container: &str, port: Option<u16>) -> Option<Endpoint> {
     let Some(port) = port else { return std::future::pending().await };
@@ -374,24 +385,6 @@ async fn locate(shared: &Shared, container: &str, port: Option<u16>) -> Option<E
         match probe::endpoint(shared, container, port).await {
             Ok(endpoint) => return endpoint,
             Err(_) => sleep(RETRY).await,
-        }
-    }
-}
-
-/// Hands a one-off dyno what is typed; an empty piece ends the input.
-async fn pass_input(mut input: Input, mut typed: mpsc::Receiver<Bytes>) {
-    while let Some(bytes) = typed.recv().await {
-        let written = if bytes.is_empty() {
-            input.shutdown().await
-        } else {
-            async {
-                input.write_all(&bytes).await?;
-                input.flush().await
-            }
-            .await
-        };
-        if written.is_err() || bytes.is_empty() {
-            return;
         }
     }
 }
