@@ -42,7 +42,7 @@ pub(super) struct Common {
     #[arg(short = 'C', long = "directory", value_name = "DIR", global = true, help_heading = "Project")]
     pub(super) directory: Option<PathBuf>,
     /// An instance of its own: several of one project can run side by side
-    #[arg(short = 'n', long = "name", value_name = "NAME", global = true, help_heading = "Project")]
+    #[arg(long = "name", value_name = "NAME", global = true, help_heading = "Project")]
     pub(super) name: Option<String>,
     /// Also find Dockerfile.<type> in subfolders, as `container:push -R` does
     #[arg(short = 'R', long = "recursive", global = true, help_heading = "Project")]
@@ -62,6 +62,14 @@ pub(super) struct Common {
     /// No colour
     #[arg(long, global = true, help_heading = "Output")]
     pub(super) no_color: bool,
+}
+
+/// The short form of `--name`, where `-n` is free: `logs -n` is a number of lines, as in the Heroku CLI.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Instance {
+    /// Short for --name
+    #[arg(short = 'n', value_name = "NAME", id = "instance", conflicts_with = "name", help_heading = "Project")]
+    pub(super) instance: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -91,8 +99,25 @@ pub(super) enum Command {
     },
 }
 
+impl Command {
+    /// The instance that `-n` names.
+    pub(super) fn instance(&self) -> Option<&str> {
+        let instance = match self {
+            Self::Up(args) => &args.instance,
+            Self::Down(args) => &args.instance,
+            Self::Build(args) => &args.instance,
+            Self::Run(args) => &args.instance,
+            Self::Explain(args) => &args.instance,
+            Self::Logs(_) | Self::Doctor | Self::Completion { .. } => return None,
+        };
+        instance.instance.as_deref()
+    }
+}
+
 #[derive(Args, Clone, Debug)]
 pub(super) struct Up {
+    #[command(flatten)]
+    pub(super) instance: Instance,
     /// How many dynos of which type: web=2,worker=1
     #[arg(value_name = "TYPE=N", value_delimiter = ',', value_parser = quantity)]
     pub(super) quantities: Vec<(ProcessType, u32)>,
@@ -107,6 +132,8 @@ pub(super) struct Up {
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct Down {
+    #[command(flatten)]
+    pub(super) instance: Instance,
     /// Remove the app's images too
     #[arg(long)]
     pub(super) images: bool,
@@ -114,6 +141,8 @@ pub(super) struct Down {
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct Build {
+    #[command(flatten)]
+    pub(super) instance: Instance,
     /// Only these process types
     #[arg(value_name = "TYPE")]
     pub(super) types: Vec<ProcessType>,
@@ -123,6 +152,8 @@ pub(super) struct Build {
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct Run {
+    #[command(flatten)]
+    pub(super) instance: Instance,
     /// The command; several words are quoted as needed, one word is a command line: run 'a && b'
     #[arg(value_name = "COMMAND", trailing_var_arg = true)]
     pub(super) words: Vec<String>,
@@ -162,6 +193,8 @@ pub(super) struct Logs {
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct Explain {
+    #[command(flatten)]
+    pub(super) instance: Instance,
     /// The process type: web, worker, release
     #[arg(default_value = "web")]
     pub(super) process_type: ProcessType,
@@ -286,7 +319,9 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
+        let mut whole = Cli::command();
+        whole.build();
+        whole.debug_assert();
     }
 
     #[test]

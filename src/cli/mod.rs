@@ -59,9 +59,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError> {
-    let mut session = Session::new(cli.common, printer);
+    let Cli { mut common, command } = cli;
+    common.name = common.name.or_else(|| command.instance().map(str::to_owned));
+    let mut session = Session::new(common, printer);
     session.show_news();
-    let result = match cli.command {
+    let result = match command {
         Command::Up(args) => up::run(&session, args).await,
         Command::Down(args) => down::run(&session, args).await,
         Command::Build(args) => build::run(&session, args).await,

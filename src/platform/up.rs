@@ -13,7 +13,7 @@ use super::state::{Held, Holder};
 use super::store::{Kept, Releases};
 use crate::logs::Logs;
 use crate::model::app::App;
-use crate::model::dyno::DynoSize;
+use crate::model::dyno::{DynoName, DynoSize, DynoState};
 use crate::model::formation::{self, Formation, Scale};
 use crate::model::launch::LaunchOptions;
 use crate::model::process_type::ProcessType;
@@ -104,8 +104,10 @@ async fn run(session: &mut UpSession, options: &UpOptions) -> Result<String, Pla
 
     let ground =
         Ground { project: Arc::clone(&project), logs: session.logs.clone(), run, rules: options.rules.clone() };
+    let mut releases = Releases::open(&project.state).map_err(PlatformError::io("read the releases"))?;
     let table_of = table_of(&project.app);
-    let table = Arc::new(watch::channel(Arc::new(table_of(None))).0);
+    let expected = (!releases.is_empty()).then(|| expected(&formation));
+    let table = Arc::new(watch::channel(Arc::new(table_of(expected))).0);
     let config = RouterConfig::new(options.rules.timeouts.clone());
     let logs = session.logs.clone();
     let router = Router::start(listener, table.subscribe(), config, project.clock.clone(), move |line| {
@@ -117,7 +119,6 @@ async fn run(session: &mut UpSession, options: &UpOptions) -> Result<String, Pla
     if let Some(url) = &url {
         project.report.tell(News::Listening { url: url.clone() });
     }
-    let mut releases = Releases::open(&project.state).map_err(PlatformError::io("read the releases"))?;
     let release = match deploy::deploy(&ground, &mut releases, built.slug, &slate, &interrupt).await {
         Ok(release) => release,
         Err(error) => {
@@ -208,6 +209,19 @@ fn say_scale(ground: &Ground, formation: &Formation) {
             ground.project.report.note(format!("the formation was not written down: {error}"));
         }
     }
+}
+
+/// The web dynos that will be there once the release is made: requests wait for them, as for any that boot.
+fn expected(formation: &Formation) -> Vec<Backend> {
+    let web = ProcessType::web();
+    let quantity = formation.get(&web).map_or(0, |scale| scale.quantity);
+    let backend = |number| Backend {
+        name: DynoName::new(web.clone(), number),
+        generation: 0,
+        state: DynoState::Starting,
+        endpoint: None,
+    };
+    (1..=quantity).map(backend).collect()
 }
 
 /// How the router's table is made for this app; `None` before there is a release (H81).

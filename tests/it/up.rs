@@ -105,11 +105,26 @@ fn r1_5_a_dyno_has_an_unprivileged_user_that_can_be_looked_up_and_limits_of_its_
     assert_eq!(env["GREETING"], "hello world");
     assert_eq!(env["DYNO"], "web.1");
     assert_ne!(env["PORT"], "1234");
-    let uid = dump["uid"].as_u64().unwrap();
-    assert!((10_000..60_000).contains(&uid), "{shown}");
-    assert_eq!(dump["user"], format!("u{uid}"), "{shown}");
-    assert_eq!(dump["group"], "dyno", "{shown}");
-    assert!(!text.contains("CapEff:\\t00000000a80425fb"), "{shown}");
+    let user = &dump["user"];
+    let uid = user["uid"].as_u64().unwrap();
+    assert!((10_000..60_000).contains(&uid), "{user}");
+    assert_eq!(user["passwd"]["name"], format!("u{uid}"), "{user}");
+    assert_eq!(user["group"], "dyno", "{user}");
+    assert_eq!(dump["capabilities"]["CapEff"], "0000000000000000", "{shown}");
+    assert_eq!(dump["capabilities"]["CapBnd"], "0000000000000000", "{shown}");
+    assert_eq!(dump["no_new_privileges"], "1");
+    assert!(dump["low_port"].as_str().unwrap().contains("PermissionError"), "{}", dump["low_port"]);
+    assert_ne!(dump["pid"], 1, "process 1 is the platform's (R1.5)");
+    for (folder, written) in dump["write"].as_object().unwrap() {
+        let writable = ["/tmp", "/var/tmp", "/dev/shm"].contains(&folder.as_str());
+        assert_eq!(written == "ok", writable, "{folder}: {written}");
+    }
+    assert_eq!(dump["tmp"]["mode"], "0o1777");
+    assert_eq!(dump["tmp"]["execute"], "ok");
+    assert_ne!(dump["tmp"]["filesystem"], "tmpfs", "a tmpfs would count as memory");
+    assert_eq!(dump["limits"]["nofile"][0], 10_000, "R5.7");
+    let quota = [&dump["memory"]["v1"], &dump["memory"]["v2"]];
+    assert!(quota.iter().any(|limit| limit.as_str().is_some_and(|text| text.trim() == "536870912")), "{quota:?}");
     up.stop();
 }
 
@@ -346,6 +361,7 @@ fn h10_h14_and_keep_alive_at_the_url() {
     up.wait_out("at=error code=H10 desc=\"App crashed\" method=GET path=\"/\"");
     up.stop();
     let up = project.up(&["web=0"]);
+    up.ready();
     assert_eq!(up.get("/").0, 503);
     up.wait_out("code=H14 desc=\"No web processes running\"");
     up.stop();
