@@ -164,6 +164,8 @@ struct Task {
     deadlines: BinaryHeap<Reverse<(Instant, Epoch)>>,
     events: Option<mpsc::Receiver<InstanceEvent>>,
     started: Option<Started>,
+    /// Input that came while the dyno was being started.
+    waiting: Vec<Command>,
     running: Option<Running>,
     samples: (mpsc::UnboundedSender<Usage>, mpsc::UnboundedReceiver<Usage>),
     load: LoadAverage,
@@ -195,6 +197,7 @@ impl Task {
             deadlines: BinaryHeap::new(),
             events: None,
             started: None,
+            waiting: Vec::new(),
             running: None,
             samples: mpsc::unbounded_channel(),
             load: LoadAverage::default(),
@@ -245,7 +248,13 @@ impl Task {
         if let Command::Tell(event) = command {
             return self.step(event).await;
         }
-        let Some(running) = &self.running else { return };
+        let Some(running) = &self.running else {
+            // What a client types before its dyno runs is not lost; after its end nobody could read it.
+            if self.started.is_some() {
+                self.waiting.push(command);
+            }
+            return;
+        };
         match command {
             Command::Tell(_) => {}
             Command::Signal(signal) => running.instance.signal(signal),
@@ -327,6 +336,9 @@ impl Task {
                         Attachment::Log => tokio::spawn(forward.run(started.output)),
                         Attachment::Client(_, client) => tokio::spawn(pass_on(started.output, client.clone())),
                     };
+                }
+                for command in std::mem::take(&mut self.waiting) {
+                    self.obey(command).await;
                 }
             }
             Err(error) => {
