@@ -2,6 +2,7 @@
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use std::fmt::Write;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 use time::OffsetDateTime;
@@ -50,7 +51,7 @@ impl Clock {
 
     /// Sixteen random bytes.
     pub fn random_bytes(&self) -> [u8; 16] {
-        self.with_chance(|rng| rng.random())
+        self.with_chance(RngExt::random)
     }
 
     /// `n` hex digits.
@@ -58,7 +59,7 @@ impl Clock {
         let mut out = String::with_capacity(n + 32);
         while out.len() < n {
             for byte in self.random_bytes() {
-                out.push_str(&format!("{byte:02x}"));
+                let _ = write!(out, "{byte:02x}");
             }
         }
         out.truncate(n);

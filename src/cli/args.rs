@@ -37,6 +37,7 @@ pub(super) struct Cli {
 
 /// Options that every command takes.
 #[derive(Args, Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(super) struct Common {
     /// Act on the project in DIR instead of the current folder
     #[arg(short = 'C', long = "directory", value_name = "DIR", global = true, help_heading = "Project")]
@@ -69,7 +70,7 @@ pub(super) struct Common {
 pub(super) struct Instance {
     /// Short for --name
     #[arg(short = 'n', value_name = "NAME", id = "instance", conflicts_with = "name", help_heading = "Project")]
-    pub(super) instance: Option<String>,
+    pub(super) name: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -110,7 +111,7 @@ impl Command {
             Self::Explain(args) => &args.instance,
             Self::Logs(_) | Self::Doctor | Self::Completion { .. } => return None,
         };
-        instance.instance.as_deref()
+        instance.name.as_deref()
     }
 }
 
@@ -147,7 +148,7 @@ pub(super) struct Build {
     #[arg(value_name = "TYPE")]
     pub(super) types: Vec<ProcessType>,
     #[command(flatten)]
-    pub(super) build: BuildArgs,
+    pub(super) how: BuildArgs,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -228,6 +229,7 @@ pub(super) struct BuildArgs {
 /// What dynos run under.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Rules")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(super) struct Rules {
     /// File system: read-only (stricter than Heroku) or ephemeral (Heroku's own: writable, gone with the dyno)
     #[arg(long, value_enum, default_value_t = Fs::ReadOnly)]

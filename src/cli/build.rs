@@ -11,13 +11,13 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 pub(super) async fn run(session: &Session, args: Build) -> Result<ExitCode, PlatformError> {
-    let sources = session.sources(Some(&args.build))?;
+    let sources = session.sources(Some(&args.how))?;
     let project = session.project(sources).await?;
     let wanted = wanted(&project.app, &args.types)?;
     let (interrupter, interrupt) = interrupt::channel();
     super::signals::listen(interrupter, session.report.clone(), || false)
         .map_err(PlatformError::io("listen for signals"))?;
-    let options = args.build.options();
+    let options = args.how.options();
     let built = tokio::select! {
         built = builds::build(&project, &wanted, &options) => built?,
         _ = interrupt.wanted() => return Err(PlatformError::Interrupted),

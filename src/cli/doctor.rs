@@ -44,7 +44,9 @@ pub(super) async fn run(session: &Session) -> ExitCode {
         Err(error) => {
             say(false, "engine", &error.to_string());
             if let EngineError::Unreachable { tried } = error {
-                tried.iter().for_each(|line| say(false, "tried", line));
+                for line in tried {
+                    say(false, "tried", line);
+                }
             }
             Code::Engine
         }

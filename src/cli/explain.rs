@@ -107,10 +107,8 @@ fn dyno_rows(args: &Explain, image: &ImageFacts, size: DynoSize) -> Vec<(&'stati
         if image.user.is_empty() { String::new() } else { format!(", not `{}` of the image's USER", image.user) };
     let filesystem = match args.rules.dynos().filesystem {
         Filesystem::ReadOnly { writable } => {
-            let more: String = writable.iter().map(|path| format!(", {path}")).collect();
-            format!(
-                "read-only but for /tmp, /var/tmp, /dev/shm{more} (stricter than Heroku; --fs ephemeral is its way)"
-            )
+            let places = [&["/tmp", "/var/tmp", "/dev/shm"].map(str::to_owned)[..], &writable].concat();
+            format!("read-only but for {} (stricter than Heroku; --fs ephemeral is its way)", places.join(", "))
         }
         Filesystem::Ephemeral => "writable where the user may write, gone with the dyno".to_owned(),
     };

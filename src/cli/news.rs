@@ -135,7 +135,9 @@ impl Board {
             }
         }
         if !self.printer.live {
-            plain.iter().for_each(|line| self.line(line));
+            for line in &plain {
+                self.line(line);
+            }
         }
     }
 

@@ -68,7 +68,7 @@ async fn attached(ground: &Ground, options: &RunOptions, tty: bool) -> Result<i3
     let (interrupter, interrupt) = interrupt::channel();
     let dyno = tokio::select! {
         dyno = one_off::start(ground, options, output) => dyno?,
-        _ = ctrl_c() => return Err(PlatformError::Interrupted),
+        () = ctrl_c() => return Err(PlatformError::Interrupted),
     };
     let raw = if tty { Some(Raw::new().map_err(PlatformError::io("use the terminal"))?) } else { None };
     let writer = tokio::spawn(write_output(printed));

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 
 /// Where and how to write; a value that is passed down.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "four independent facts about two streams")]
 pub(super) struct Printer {
     /// Colour on stdout.
     pub(super) out_colour: bool,
@@ -25,12 +26,14 @@ impl Printer {
     }
 
     /// A line for stdout. `false` when nobody reads it any more.
+    #[allow(clippy::unused_self, reason = "who prints must hold a printer")]
     pub(super) fn out(self, line: &str) -> bool {
         let mut out = io::stdout().lock();
         out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).is_ok()
     }
 
     /// A line for stderr.
+    #[allow(clippy::unused_self, reason = "who prints must hold a printer")]
     pub(super) fn err(self, line: &str) {
         let mut err = io::stderr().lock();
         // Nobody can be told that stderr is gone.

@@ -18,7 +18,7 @@
 
 use crate::engine::{Ended, Finding, Listener, Signal, Usage};
 use crate::model::codes::R;
-use crate::model::dyno::{DynoKind, DynoName, DynoSize, DynoState, Exit};
+use crate::model::dyno::{DynoKind, DynoSize, DynoState, Exit};
 use crate::model::endpoint::Endpoint;
 use crate::model::timeouts::Timeouts;
 use std::time::Duration;
@@ -182,7 +182,6 @@ enum State {
 /// The machine. Feed it events; do what it returns.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    name: DynoName,
     kind: DynoKind,
     size: DynoSize,
     timeouts: Timeouts,
@@ -200,9 +199,8 @@ pub struct Machine {
 
 impl Machine {
     /// A dyno that has not started.
-    pub fn new(name: DynoName, kind: DynoKind, size: DynoSize, timeouts: Timeouts, now: Instant) -> Self {
+    pub fn new(kind: DynoKind, size: DynoSize, timeouts: Timeouts, now: Instant) -> Self {
         Self {
-            name,
             kind,
             size,
             timeouts,

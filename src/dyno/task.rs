@@ -99,7 +99,7 @@ impl Dyno {
     pub fn start(plan: DynoPlan) -> Self {
         let name = plan.name.clone();
         let (commands, received) = mpsc::unbounded_channel();
-        let machine = Machine::new(name.clone(), plan.kind, plan.size, plan.timeouts.clone(), Instant::now());
+        let machine = Machine::new(plan.kind, plan.size, plan.timeouts.clone(), Instant::now());
         let (publish, status) = watch::channel(machine.status());
         let task = tokio::spawn(Task::new(plan, machine, publish, received).run());
         Self { name, commands, status, task }

@@ -278,7 +278,7 @@ impl Engine for FakeEngine {
             return Err(error);
         }
         let key = plan.repository.rsplit('/').next().unwrap_or_default().to_owned();
-        let hex: String = key.bytes().map(|b| format!("{b:02x}")).collect();
+        let hex: String = key.bytes().map(|b| char::from(b'a' + b % 6)).collect();
         let facts = state.images.entry(key).or_insert_with(|| usual_image(&hex));
         Ok(ImageId(facts.id.clone()))
     }

@@ -1,7 +1,7 @@
 //! What an image says about itself, as far as the rules of R1.3–R1.5 need it.
 
 /// An image of some engine: its config digest (`sha256:…`), which is what Heroku releases (R1.1).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct ImageId(pub String);
 
 impl ImageId {

@@ -14,6 +14,7 @@
 
 use crate::clock::Clock;
 use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -38,7 +39,11 @@ impl Identity {
         hash.update(root.as_os_str().as_bytes());
         hash.update([0]);
         hash.update(instance.as_bytes());
-        let id = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let digest = hash.finalize();
+        let mut id = String::new();
+        for byte in digest.iter().take(6) {
+            let _ = write!(id, "{byte:02x}");
+        }
         Self { id, root: root.to_owned(), instance: instance.to_owned() }
     }
 }
@@ -281,7 +286,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let state = StateDir::open(base.path(), "shop", &Identity::of(Path::new("/a/shop"), "")).unwrap();
         let (run, held) = state.open_run(&Clock::system()).unwrap();
-        assert_eq!(state.runs().unwrap().live, [run.clone()]);
+        assert_eq!(state.runs().unwrap().live, std::slice::from_ref(&run));
         drop(held);
         std::fs::write(state.file("runs").join("of-a-killed-process"), "").unwrap();
         let runs = state.runs().unwrap();

@@ -95,12 +95,6 @@ pub struct Built {
     pub image: ImageId,
 }
 
-impl Default for ImageId {
-    fn default() -> Self {
-        Self(String::new())
-    }
-}
-
 /// A small JSON file that is read whole and written whole. One that cannot be read is started anew: everything kept
 /// this way can be found out again.
 #[derive(Debug)]

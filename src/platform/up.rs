@@ -181,7 +181,9 @@ pub fn formation_of(app: &App, options: &UpOptions) -> Result<Formation, Platfor
         formation.insert(process_type.clone(), Scale { quantity: *quantity, size });
     }
     if let Some(size) = options.size {
-        formation.values_mut().for_each(|scale| scale.size = size);
+        for scale in formation.values_mut() {
+            scale.size = size;
+        }
     }
     formation.retain(|process_type, _| app.processes.contains_key(process_type));
     Ok(formation)

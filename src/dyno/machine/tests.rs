@@ -1,8 +1,7 @@
 use super::{DynoStatus, Effect, Epoch, Event, Explanation, Machine, StopKind, quota_use, running};
 use crate::engine::{Ended, Listener, LostWrite, Signal, Usage};
-use crate::model::dyno::{DynoKind, DynoName, DynoSize, DynoState, Exit};
+use crate::model::dyno::{DynoKind, DynoSize, DynoState, Exit};
 use crate::model::endpoint::Endpoint;
-use crate::model::process_type::ProcessType;
 use crate::model::timeouts::Timeouts;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use tokio::time::Instant;
 /// A machine with a clock of its own: `wait` lets time pass and delivers the deadlines that come due.
 struct Bench {
     machine: Machine,
+    is_web: bool,
     now: Instant,
     armed: Vec<(Instant, Epoch)>,
     all: Vec<Effect>,
@@ -20,9 +20,8 @@ struct Bench {
 impl Bench {
     fn of(kind: DynoKind, process_type: &str, timeouts: Timeouts) -> Self {
         let now = Instant::now();
-        let name = DynoName::new(ProcessType::new(process_type).unwrap(), 1);
-        let machine = Machine::new(name, kind, DynoSize::BASIC, timeouts, now);
-        Self { machine, now, armed: Vec::new(), all: Vec::new(), said: Vec::new() }
+        let machine = Machine::new(kind, DynoSize::BASIC, timeouts, now);
+        Self { machine, is_web: process_type == "web", now, armed: Vec::new(), all: Vec::new(), said: Vec::new() }
     }
 
     fn web() -> Self {
@@ -48,14 +47,14 @@ impl Bench {
 
     fn boot(&mut self) -> &mut Self {
         self.on(Event::Start);
-        let port = self.machine.name.process_type.is_web().then_some(43_127);
+        let port = self.is_web.then_some(43_127);
         self.on(Event::Launched("serve".into(), port));
         self
     }
 
     fn up(&mut self) -> &mut Self {
         self.boot();
-        if self.machine.name.process_type.is_web() {
+        if self.is_web {
             self.on(Event::Bound(endpoint()));
         }
         assert_eq!(self.status().state, DynoState::Up);
