@@ -14,7 +14,7 @@ const HEADER_LINE: usize = 524_288;
 /// Header lines.
 const COUNT: usize = 1000;
 /// The whole head; Heroku documents none.
-pub(super) const HEAD: usize = 4 * 1024 * 1024;
+pub(super) const HEAD: usize = 1024 * 1024;
 
 /// What a scan of the bytes so far came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

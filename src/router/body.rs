@@ -13,13 +13,14 @@ use std::task::{Context, Poll};
 
 /// A request body that tells the dyno's side when it has ended.
 pub(super) struct RequestBody {
-    incoming: Incoming,
+    /// None when the request has no body.
+    incoming: Option<Incoming>,
     wire: Arc<DynoWire>,
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, wire: Arc<DynoWire>) -> Self {
-        if incoming.is_end_stream() {
+    pub(super) fn new(incoming: Option<Incoming>, wire: Arc<DynoWire>) -> Self {
+        if incoming.as_ref().is_none_or(Body::is_end_stream) {
             wire.request_sent();
         }
         Self { incoming, wire }
@@ -31,7 +32,9 @@ impl Body for RequestBody {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        let frame = std::task::ready!(Pin::new(&mut *incoming).poll_frame(cx));
+        let last = incoming.is_end_stream();
         let Some(Ok(frame)) = frame else {
             if frame.is_none() {
                 self.wire.request_sent();
@@ -44,18 +47,18 @@ impl Body for RequestBody {
             self.wire.request_sent();
             return Poll::Ready(None);
         }
-        if self.incoming.is_end_stream() {
+        if last {
             self.wire.request_sent();
         }
         Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
@@ -70,6 +73,8 @@ pub(super) enum ResponseBody {
 /// What the dyno sends, with the connection it comes from and the exchange it ends.
 pub(super) struct DynoBody {
     incoming: Incoming,
+    /// What ended it early, kept back until the client has what came before.
+    broken: Option<hyper::Error>,
     /// Gone once the response is over.
     source: Option<(Lease, Exchange)>,
 }
@@ -85,13 +90,16 @@ impl ResponseBody {
     }
 
     pub(super) fn dyno(incoming: Incoming, lease: Lease, exchange: Exchange) -> Self {
-        Self::Dyno(Box::new(DynoBody { incoming, source: Some((lease, exchange)) }))
+        Self::Dyno(Box::new(DynoBody { incoming, broken: None, source: Some((lease, exchange)) }))
     }
 }
 
 impl DynoBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let Some((lease, exchange)) = &mut self.source else { return Poll::Ready(None) };
+        if self.broken.is_some() {
+            return self.cut();
+        }
         let mut frame = Pin::new(&mut self.incoming).poll_frame(cx);
         if frame.is_pending() {
             // The connection brings the body; what it brought is there at once.
@@ -113,13 +121,23 @@ impl DynoBody {
                 Poll::Ready(None)
             }
             Some(Err(error)) => {
-                if let Some((lease, exchange)) = self.source.take() {
-                    let failure = exchange.blame(&error, &lease.link);
-                    exchange.cut(failure);
-                }
-                Poll::Ready(Some(Err(Cut)))
+                self.broken = Some(error);
+                self.cut()
             }
         }
+    }
+
+    /// Cuts the response. An error makes hyper drop what it has not written, so it has to be written first; hyper asks
+    /// again after that.
+    fn cut(&mut self) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if self.source.as_ref().is_some_and(|(_, exchange)| exchange.is_unwritten()) {
+            return Poll::Pending;
+        }
+        if let (Some((lease, exchange)), Some(error)) = (self.source.take(), &self.broken) {
+            let failure = exchange.blame(error, &lease.link);
+            exchange.cut(failure);
+        }
+        Poll::Ready(Some(Err(Cut)))
     }
 
     fn complete(&mut self) {

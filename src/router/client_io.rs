@@ -64,6 +64,8 @@ struct ClientState {
     refusal: Option<Refusal>,
     splice: Splice,
     written: u64,
+    /// hyper was given some of an answer that is not written.
+    unwritten: bool,
     tunnel: Option<Tunnel>,
 }
 
@@ -98,6 +100,7 @@ impl ClientWire {
             refusal: None,
             splice: Splice::default(),
             written: 0,
+            unwritten: false,
             tunnel: None,
         };
         shared.connections.fetch_add(1, Ordering::Relaxed);
@@ -118,6 +121,16 @@ impl ClientWire {
     /// The exchange has handed its whole answer to hyper; the record is logged when it is written.
     pub(super) fn finish(&self, record: Option<Record>) {
         self.lock().answer = Answer::Leaving(record.map(Box::new));
+    }
+
+    /// Some of the answer was handed to hyper.
+    pub(super) fn handed_over(&self) {
+        self.lock().unwritten = true;
+    }
+
+    /// Whether some of what hyper was handed is not written.
+    pub(super) fn is_unwritten(&self) -> bool {
+        self.lock().unwritten
     }
 
     /// The exchange is over without an answer that could be completed.
@@ -207,7 +220,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
                 match state.scan.scan(&self.ahead) {
                     Scan::Done(length) => {
                         self.reading.clear();
-                        return Poll::Ready(Ok(Phase::Deliver(length)));
+                        let Some(mut encoded) = state.scan.encoded(&self.ahead[..length]) else {
+                            return Poll::Ready(Ok(Phase::Deliver(length)));
+                        };
+                        let length_encoded = encoded.len();
+                        encoded.extend_from_slice(&self.ahead[length..]);
+                        self.ahead = BytesMut::from(&encoded[..]);
+                        return Poll::Ready(Ok(Phase::Deliver(length_encoded)));
                     }
                     Scan::Refused(refusal) => {
                         state.refusal = Some(refusal);
@@ -380,6 +399,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
         ready!(Pin::new(&mut this.socket).poll_flush(cx))?;
         let wire = &this.wire;
         let mut state = wire.lock();
+        state.unwritten = false;
         if !matches!(state.answer, Answer::Leaving(_)) {
             return Poll::Ready(Ok(()));
         }

@@ -40,11 +40,14 @@ pub(super) struct Exchange {
     framing: Framing,
     /// The client speaks HTTP/1.0.
     old: bool,
+    /// It does, and did not ask to stay connected.
+    closes: bool,
 }
 
 /// hyper's service: answers one request of a client connection.
 pub(super) async fn run(wire: Arc<ClientWire>, mut request: Request<Incoming>) -> Result<Response<ResponseBody>, Cut> {
     let (framing, old) = wire.open();
+    let closes = old && !headers::asks_keep_alive(request.headers());
     let upgrade = (!old && headers::asks_upgrade(request.headers())).then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
     let shared = Arc::clone(&wire.shared);
@@ -55,7 +58,7 @@ pub(super) async fn run(wire: Arc<ClientWire>, mut request: Request<Incoming>) -
         if old {
             wire.splice_head(Vec::new());
         }
-        return Ok(page(&shared, 404, Page::NoSuchApp, None, framing != Framing::None));
+        return Ok(page(&shared, 404, Page::NoSuchApp, None, closes || framing != Framing::None));
     };
     let mut exchange = Exchange {
         record: Some(record(&wire, &parts)),
@@ -67,6 +70,7 @@ pub(super) async fn run(wire: Arc<ClientWire>, mut request: Request<Incoming>) -
         began: Instant::now(),
         framing,
         old,
+        closes,
         wire,
     };
     let admitted = if shared.is_full() {
@@ -88,31 +92,30 @@ pub(super) async fn run(wire: Arc<ClientWire>, mut request: Request<Incoming>) -
         Err(failure) => return exchange.fail(failure),
     }
     let session = affinity::session(&shared, &exchange.app, &parts.headers);
-    let lease = match checkout(&shared, &exchange.app, session.as_deref()).await {
-        Ok(lease) => lease,
-        Err(none) => {
-            if let (Some(slot), Some(record)) = (&none.tried, &mut exchange.record) {
-                record.dyno = Some((Arc::clone(&slot.name), exchange.began.elapsed()));
-            }
-            return exchange.fail(none.failure);
-        }
-    };
     let bodiless = parts.method == Method::HEAD;
     let host = parts.headers.get(HOST).cloned();
-    match exchange.send(lease, parts, body, upgrade.is_some()).await {
+    let replay = shared.config.replay_stale && framing == Framing::None;
+    let spare = replay.then(|| parts.clone());
+    let mut answer = exchange.attempt(session.as_deref(), parts, Some(body), upgrade.is_some()).await;
+    let stale = matches!(&answer, Err(Attempt { failure: Failure::Unanswered, stale: true }));
+    if let (true, Some(parts)) = (stale, spare) {
+        answer = exchange.attempt(session.as_deref(), parts, None, upgrade.is_some()).await;
+    }
+    match answer {
         Ok((lease, mut response)) => {
-            affinity::remember(
-                &shared,
-                &exchange.app,
-                session.as_deref(),
-                &lease,
-                host.as_ref(),
-                response.headers_mut(),
-            );
+            let headers = response.headers_mut();
+            affinity::remember(&shared, &exchange.app, session.as_deref(), &lease, host.as_ref(), headers);
             exchange.relay(lease, response, bodiless, upgrade)
         }
-        Err(failure) => exchange.fail(failure),
+        Err(attempt) => exchange.fail(attempt.failure),
     }
+}
+
+/// A request that got no response.
+struct Attempt {
+    failure: Failure,
+    /// It was sent over a pooled connection, which the dyno may have been closing at that moment.
+    stale: bool,
 }
 
 /// What can be said of a request before anything came of it.
@@ -136,12 +139,31 @@ fn record(wire: &ClientWire, parts: &request::Parts) -> Record {
 }
 
 impl Exchange {
+    /// Finds a dyno, sends it the request and waits for the head of its response.
+    async fn attempt(
+        &mut self,
+        session: Option<&str>,
+        parts: request::Parts,
+        body: Option<Incoming>,
+        upgrade: bool,
+    ) -> Result<(Lease, Response<Incoming>), Attempt> {
+        let shared = Arc::clone(&self.wire.shared);
+        let lease = checkout(&shared, &self.app, session).await.map_err(|none| {
+            if let (Some(slot), Some(record)) = (&none.tried, &mut self.record) {
+                record.dyno = Some((Arc::clone(&slot.name), self.began.elapsed()));
+            }
+            Attempt { failure: none.failure, stale: false }
+        })?;
+        let stale = lease.link.reused;
+        self.send(lease, parts, body, upgrade).await.map_err(|failure| Attempt { failure, stale })
+    }
+
     /// Sends the request to the dyno and waits for the head of its response.
     async fn send(
         &mut self,
         mut lease: Lease,
         mut parts: request::Parts,
-        body: Incoming,
+        body: Option<Incoming>,
         upgrade: bool,
     ) -> Result<(Lease, Response<Incoming>), Failure> {
         let connect = self.began.elapsed();
@@ -197,11 +219,12 @@ impl Exchange {
         if self.old || !lines.is_empty() && !switching {
             self.wire.splice_head(lines);
         }
-        if !lease.link.wire.is_request_sent() {
-            // The rest of the request will not be read, so nothing can follow it.
+        if self.closes || !lease.link.wire.is_request_sent() {
+            // Of a request that was answered early the rest is not read, so nothing can follow it.
             parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         parts.version = http::Version::HTTP_11;
+        self.wire.handed_over();
         if let Some(record) = &mut self.record {
             record.status = parts.status.as_u16();
         }
@@ -222,8 +245,14 @@ impl Exchange {
         }
     }
 
+    /// Whether some of the answer is still in hyper's hands.
+    pub(super) fn is_unwritten(&self) -> bool {
+        self.wire.is_unwritten()
+    }
+
     /// Bytes of body that go out.
     pub(super) fn count(&mut self, bytes: usize) {
+        self.wire.handed_over();
         if let Some(record) = &mut self.record {
             record.body_bytes += bytes as u64;
         }
@@ -263,7 +292,7 @@ impl Exchange {
             return Err(Cut);
         };
         let url = if kind == Page::Maintenance { &self.maintenance_page_url } else { &self.error_page_url };
-        let unread = self.framing != Framing::None || verdict.cause.is_some();
+        let unread = self.closes || self.framing != Framing::None || verdict.cause.is_some();
         let response = page(&self.wire.shared, verdict.status, kind, url.as_deref(), unread);
         if let Some(mut record) = self.record.take() {
             record.failure = Some(failure);

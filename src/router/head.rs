@@ -59,6 +59,8 @@ pub(super) struct HeadScan {
     /// Of the request line, once that is complete.
     version: Option<Version>,
     headers: usize,
+    /// Bytes of the target that hyper's URI type does not take as they are, by position.
+    odd: Vec<usize>,
     host: bool,
     length: Option<u64>,
     chunked: bool,
@@ -84,6 +86,22 @@ impl HeadScan {
         }
     }
 
+    /// The head with what hyper would refuse in its target percent-encoded, if there is such; nothing else changes.
+    pub(super) fn encoded(&self, head: &[u8]) -> Option<Vec<u8>> {
+        if self.odd.is_empty() {
+            return None;
+        }
+        let mut encoded = Vec::with_capacity(head.len() + 2 * self.odd.len());
+        let mut from = 0;
+        for at in &self.odd {
+            encoded.extend_from_slice(&head[from..*at]);
+            encoded.extend_from_slice(format!("%{:02X}", head[*at]).as_bytes());
+            from = at + 1;
+        }
+        encoded.extend_from_slice(&head[from..]);
+        Some(encoded)
+    }
+
     /// Looks at what is new in `bytes`, which begin where the head begins.
     pub(super) fn scan(&mut self, bytes: &[u8]) -> Scan {
         while let Some(at) = bytes[self.searched..].iter().position(|b| *b == b'\n') {
@@ -98,7 +116,7 @@ impl HeadScan {
                 (true, []) => self.finish(),
                 (true, line) => self.header(line),
                 (false, []) => self.blank_line(),
-                (false, line) => self.start(line),
+                (false, line) => self.start(line, end - 1),
             };
             match verdict {
                 Err(refusal) => return Scan::Refused(refusal),
@@ -124,7 +142,8 @@ impl HeadScan {
         if self.blank_lines > BLANK_LINES { Err(BAD_REQUEST) } else { Ok(()) }
     }
 
-    fn start(&mut self, line: &[u8]) -> Result<(), Refusal> {
+    /// The request line, which ends at `end`.
+    fn start(&mut self, line: &[u8], end: usize) -> Result<(), Refusal> {
         if line.len() > REQUEST_LINE {
             return Err(Refusal(414));
         }
@@ -155,6 +174,8 @@ impl HeadScan {
         if !(origin_form || absolute_form || asterisk_form) {
             return Err(BAD_REQUEST);
         }
+        let begin = end - line.len() + method.len() + 1;
+        self.odd = target.iter().zip(begin..).filter(|(byte, _)| is_odd(**byte)).map(|(_, at)| at).collect();
         self.version = Some(version);
         Ok(())
     }
@@ -208,6 +229,11 @@ impl HeadScan {
     fn finish(&mut self) -> Result<(), Refusal> {
         if self.host { Ok(()) } else { Err(BAD_REQUEST) }
     }
+}
+
+/// Heroku's routers take these in a target; hyper's URI type does not, everywhere.
+fn is_odd(byte: u8) -> bool {
+    !byte.is_ascii() || matches!(byte, b'"' | b'<' | b'>' | b'`' | b'^' | b'\\')
 }
 
 /// Digits and nothing else, up to what hyper can count.

@@ -74,6 +74,11 @@ pub(super) fn asks_upgrade(headers: &HeaderMap) -> bool {
     connection_tokens(headers).any(|token| token.eq_ignore_ascii_case("upgrade"))
 }
 
+/// Whether `Connection` asks to keep the connection, as HTTP/1.0 clients may.
+pub(super) fn asks_keep_alive(headers: &HeaderMap) -> bool {
+    connection_tokens(headers).any(|token| token.eq_ignore_ascii_case("keep-alive"))
+}
+
 /// Whether there is an `Expect` that the router does not answer; an empty one is none (§10).
 pub(super) fn expects_too_much(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(EXPECT).iter().filter(|value| !value.is_empty());
