@@ -38,6 +38,10 @@ pub trait Engine: Send + Sync + 'static {
     async fn build(&self, plan: &BuildPlan, progress: &BuildSink) -> Result<ImageId, EngineError>;
     /// What an image says about itself; `None` when the engine does not have it.
     async fn inspect(&self, image: &ImageId) -> Result<Option<ImageFacts>, EngineError>;
+    /// Whether the engine has the image; cheaper than [`Engine::inspect`].
+    async fn exists(&self, image: &ImageId) -> Result<bool, EngineError> {
+        Ok(self.inspect(image).await?.is_some())
+    }
     /// Makes ready what all dynos of a run share (a network). May be called again; does nothing then.
     async fn open_run(&self, run: &RunIdentity) -> Result<(), EngineError>;
     /// Starts one dyno. Returns once it was started or could not be; everything later comes through `events`.
