@@ -1,5 +1,81 @@
-//! To be filled.
-/// Runs.
-pub fn run(_args: std::env::ArgsOs) -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+//! The command line: arguments in, exit code out. One file for each subcommand; only [`printer`] writes.
+
+mod args;
+mod build;
+mod doctor;
+mod down;
+mod explain;
+mod fail;
+mod logs;
+mod news;
+mod one_off;
+mod printer;
+mod session;
+mod signals;
+mod stream;
+mod terminal;
+mod up;
+
+use crate::model::exit_code::ExitCode as Code;
+use crate::platform::PlatformError;
+use args::{Cli, Command};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use printer::Printer;
+use session::Session;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Runs the command that `args` name (the program's own name first) and returns its exit code.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return code(if asked { Code::Ok } else { Code::Usage });
+        }
+    };
+    let no_colour = cli.common.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let printer = Printer::new(cli.common.json, no_colour);
+    if let Command::Completion { shell } = cli.command {
+        clap_complete::generate(shell, &mut Cli::command(), "dynosim", &mut std::io::stdout());
+        return ExitCode::SUCCESS;
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            printer.error(&format!("the system gives no threads: {error}"), None);
+            return code(Code::Failed);
+        }
+    };
+    let result = runtime.block_on(dispatch(cli, printer));
+    // A read of the terminal may still be blocked in a thread of its own; it must not hold the exit back.
+    runtime.shutdown_background();
+    match result {
+        Ok(exit) => exit,
+        Err(error) => code(fail::report(printer, &error)),
+    }
+}
+
+async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError> {
+    let mut session = Session::new(cli.common, printer);
+    session.show_news();
+    let result = match cli.command {
+        Command::Up(args) => up::run(&session, args).await,
+        Command::Down(args) => down::run(&session, args).await,
+        Command::Build(args) => build::run(&session, args).await,
+        Command::Run(args) => one_off::run(&session, args).await,
+        Command::Logs(args) => logs::run(&session, args).await,
+        Command::Explain(args) => explain::run(&session, args).await,
+        Command::Doctor => Ok(doctor::run(&session).await),
+        Command::Completion { .. } => Ok(ExitCode::SUCCESS),
+    };
+    // What was found out on the way is said before the error that ended it.
+    session.finish_news().await;
+    result
+}
+
+fn code(code: Code) -> ExitCode {
+    ExitCode::from(code as u8)
 }

@@ -1,1 +1,443 @@
-//! Fake
+//! An engine that follows a script of timed acts instead of running anything: for tests of everything above it.
+//!
+//! The same code drives it as drives Docker; only what is at the process boundary is made up.
+
+use super::{
+    BuildPlan, BuildSink, DynoSpec, Ended, Engine, EngineError, EngineFacts, EventSink, Finding, Instance,
+    InstanceEvent, Listener, LostWrite, Output, OutputSink, ProcessFacts, RunIdentity, Signal, Swept, Usage,
+};
+use crate::model::dyno::{DynoName, Exit};
+use crate::model::endpoint::Endpoint;
+use crate::model::image::{ImageFacts, ImageId};
+use crate::model::process_type::ProcessType;
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+/// What a scripted dyno does, in order of time since its start.
+#[derive(Clone, Debug)]
+pub struct Script {
+    acts: Vec<(Duration, Act)>,
+    at: Duration,
+    term: Term,
+    usage: Usage,
+    refuse: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Print(Bytes),
+    Listen(String, u16, &'static str),
+    Bind,
+    Exit(Ended),
+    Use(Usage),
+    Find(Finding),
+    Lost,
+    Found,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Term {
+    Exit(i32, Duration),
+    Ignore,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Script {
+    /// A dyno that starts, does nothing, and ends with 143 as soon as it gets SIGTERM.
+    pub fn new() -> Self {
+        Self {
+            acts: Vec::new(),
+            at: Duration::ZERO,
+            term: Term::Exit(143, Duration::ZERO),
+            usage: Usage::default(),
+            refuse: None,
+        }
+    }
+
+    /// A start that fails with these words of the engine.
+    pub fn refused(reason: &str) -> Self {
+        Self { refuse: Some(reason.to_owned()), ..Self::new() }
+    }
+
+    /// Time passes before the next act.
+    #[must_use]
+    pub fn after(mut self, time: Duration) -> Self {
+        self.at += time;
+        self
+    }
+
+    /// Prints these bytes.
+    #[must_use]
+    pub fn print(self, text: &str) -> Self {
+        self.act(Act::Print(Bytes::copy_from_slice(text.as_bytes())))
+    }
+
+    /// Listens on an address that is not what the platform waits for; port 0 means `$PORT`.
+    #[must_use]
+    pub fn listen(self, address: &str, port: u16, process: &'static str) -> Self {
+        self.act(Act::Listen(address.to_owned(), port, process))
+    }
+
+    /// Binds `$PORT` on `0.0.0.0`.
+    #[must_use]
+    pub fn bind(self) -> Self {
+        self.act(Act::Bind)
+    }
+
+    /// Ends with this status.
+    #[must_use]
+    pub fn exit(self, status: i32) -> Self {
+        self.ended(Ended { exit: Exit { status, out_of_memory: false }, lost_writes: Vec::new() })
+    }
+
+    /// Is killed by the kernel at the hard memory limit.
+    #[must_use]
+    pub fn out_of_memory(self) -> Self {
+        self.ended(Ended { exit: Exit { status: 137, out_of_memory: true }, lost_writes: Vec::new() })
+    }
+
+    /// Ends with status 1 after having written files that vanish.
+    #[must_use]
+    pub fn exit_losing(self, writes: &[(&str, u64)]) -> Self {
+        let lost_writes =
+            writes.iter().map(|(path, size)| LostWrite { path: (*path).to_owned(), size: Some(*size) }).collect();
+        self.ended(Ended { exit: Exit { status: 1, out_of_memory: false }, lost_writes })
+    }
+
+    fn ended(self, ended: Ended) -> Self {
+        self.act(Act::Exit(ended))
+    }
+
+    /// Uses this much memory from now on.
+    #[must_use]
+    pub fn memory(self, usage: Usage) -> Self {
+        self.act(Act::Use(usage))
+    }
+
+    /// The engine sees something worth explaining.
+    #[must_use]
+    pub fn finding(self, finding: Finding) -> Self {
+        self.act(Act::Find(finding))
+    }
+
+    /// The engine goes away.
+    #[must_use]
+    pub fn engine_lost(self) -> Self {
+        self.act(Act::Lost)
+    }
+
+    /// The engine is back, the dyno still there.
+    #[must_use]
+    pub fn engine_found(self) -> Self {
+        self.act(Act::Found)
+    }
+
+    /// On SIGTERM, ends with `status` this much later.
+    #[must_use]
+    pub fn on_term(mut self, status: i32, after: Duration) -> Self {
+        self.term = Term::Exit(status, after);
+        self
+    }
+
+    /// Does not react to SIGTERM.
+    #[must_use]
+    pub fn ignore_term(mut self) -> Self {
+        self.term = Term::Ignore;
+        self
+    }
+
+    fn act(mut self, act: Act) -> Self {
+        self.acts.push((self.at, act));
+        self
+    }
+}
+
+/// What a test may ask about afterwards.
+#[derive(Debug, Default)]
+pub struct Record {
+    /// Every launch, in order.
+    pub launches: Vec<DynoSpec>,
+    /// Every signal, in order.
+    pub signals: Vec<(DynoName, Signal)>,
+    /// Every build, in order.
+    pub builds: Vec<BuildPlan>,
+    /// Sweeps.
+    pub sweeps: usize,
+    /// Dynos running now.
+    pub running: Vec<DynoName>,
+}
+
+#[derive(Default)]
+struct State {
+    record: Record,
+    scripts: BTreeMap<ProcessType, VecDeque<Script>>,
+    images: BTreeMap<String, ImageFacts>,
+    build_errors: VecDeque<EngineError>,
+}
+
+/// The scripted engine; clone it to keep a hand on it.
+#[derive(Clone, Default)]
+pub struct FakeEngine {
+    facts: EngineFacts,
+    state: Arc<Mutex<State>>,
+}
+
+impl FakeEngine {
+    /// An engine whose dynos do nothing, with images that have a shell and the command `serve`.
+    pub fn new() -> Self {
+        let facts = EngineFacts {
+            product: "Fake".into(),
+            version: "1".into(),
+            local: true,
+            platform: "linux/amd64".into(),
+            ..EngineFacts::default()
+        };
+        Self { facts, state: Arc::default() }
+    }
+
+    /// The next launch of the type follows this script; the last script given repeats for all launches after it.
+    #[must_use]
+    pub fn script(self, process_type: &str, script: Script) -> Self {
+        if let Ok(name) = ProcessType::new(process_type) {
+            self.lock().scripts.entry(name).or_default().push_back(script);
+        }
+        self
+    }
+
+    /// The image that the build of this repository's last part (`web`) makes.
+    #[must_use]
+    pub fn image(self, process_type: &str, facts: ImageFacts) -> Self {
+        self.lock().images.insert(process_type.to_owned(), facts);
+        self
+    }
+
+    /// The next build fails.
+    #[must_use]
+    pub fn build_fails(self, error: EngineError) -> Self {
+        self.lock().build_errors.push_back(error);
+        self
+    }
+
+    /// Reads the record.
+    pub fn record<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
+        read(&self.lock().record)
+    }
+
+    fn forget(&self, name: &DynoName) {
+        let running = &mut self.lock().record.running;
+        if let Some(place) = running.iter().position(|n| n == name) {
+            running.remove(place);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An image as most are: a shell, `/app`, exec-form `CMD ["serve"]`.
+pub fn usual_image(id: &str) -> ImageFacts {
+    ImageFacts {
+        id: format!("sha256:{id:0<64}"),
+        cmd: vec!["serve".into()],
+        workdir: "/app".into(),
+        architecture: "amd64".into(),
+        os: "linux".into(),
+        layers: 3,
+        files: crate::model::image::ImageFiles {
+            has_app_dir: true,
+            has_shell: true,
+            tmp_mode: Some(0o1777),
+            ..Default::default()
+        },
+        ..ImageFacts::default()
+    }
+}
+
+#[async_trait]
+impl Engine for FakeEngine {
+    fn facts(&self) -> &EngineFacts {
+        &self.facts
+    }
+
+    async fn build(&self, plan: &BuildPlan, _progress: &BuildSink) -> Result<ImageId, EngineError> {
+        let mut state = self.lock();
+        state.record.builds.push(plan.clone());
+        if let Some(error) = state.build_errors.pop_front() {
+            return Err(error);
+        }
+        let key = plan.repository.rsplit('/').next().unwrap_or_default().to_owned();
+        let hex: String = key.bytes().map(|b| format!("{b:02x}")).collect();
+        let facts = state.images.entry(key).or_insert_with(|| usual_image(&hex));
+        Ok(ImageId(facts.id.clone()))
+    }
+
+    async fn inspect(&self, image: &ImageId) -> Result<Option<ImageFacts>, EngineError> {
+        Ok(self.lock().images.values().find(|facts| facts.id == image.0).cloned())
+    }
+
+    async fn open_run(&self, _run: &RunIdentity) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    async fn launch(
+        &self,
+        spec: DynoSpec,
+        events: EventSink,
+        output: OutputSink,
+    ) -> Result<Box<dyn Instance>, EngineError> {
+        let script = {
+            let mut state = self.lock();
+            let scripts = state.scripts.entry(spec.name.process_type.clone()).or_default();
+            let script = if scripts.len() > 1 { scripts.pop_front() } else { scripts.front().cloned() };
+            state.record.launches.push(spec.clone());
+            let script = script.unwrap_or_default();
+            if script.refuse.is_none() {
+                state.record.running.push(spec.name.clone());
+            }
+            script
+        };
+        if let Some(reason) = script.refuse {
+            return Err(EngineError::Operation { doing: format!("start {}", spec.name), reason });
+        }
+        let (signals, received) = mpsc::unbounded_channel();
+        let usage = Arc::new(Mutex::new(script.usage));
+        let player = Player {
+            engine: self.clone(),
+            spec: spec.clone(),
+            events,
+            output,
+            listeners: Vec::new(),
+            usage: Arc::clone(&usage),
+        };
+        tokio::spawn(player.play(script, received));
+        Ok(Box::new(FakeInstance { engine: self.clone(), name: spec.name, signals, usage }))
+    }
+
+    async fn sweep(&self, _identity: &str, _live: &[String]) -> Result<Swept, EngineError> {
+        self.lock().record.sweeps += 1;
+        Ok(Swept::default())
+    }
+
+    async fn prune_images(&self, _repository: &str, _keep: &[ImageId]) -> Result<usize, EngineError> {
+        Ok(0)
+    }
+}
+
+struct Player {
+    engine: FakeEngine,
+    spec: DynoSpec,
+    events: EventSink,
+    output: OutputSink,
+    listeners: Vec<Listener>,
+    usage: Arc<Mutex<Usage>>,
+}
+
+impl Player {
+    async fn play(mut self, script: Script, mut signals: mpsc::UnboundedReceiver<Signal>) {
+        let start = Instant::now();
+        let mut acts: VecDeque<(Instant, Act)> =
+            script.acts.into_iter().map(|(after, act)| (start + after, act)).collect();
+        let ended = loop {
+            let next = acts.front().map(|(at, _)| *at);
+            let due = async move {
+                match next {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                signal = signals.recv() => match (signal, script.term) {
+                    (Some(Signal::Kill) | None, _) => break status(137),
+                    (Some(_), Term::Exit(code, after)) => {
+                        acts.retain(|(_, act)| !matches!(act, Act::Exit(_)));
+                        let at = Instant::now() + after;
+                        let place = acts.iter().position(|(when, _)| *when > at).unwrap_or(acts.len());
+                        acts.insert(place, (at, Act::Exit(status(code))));
+                    }
+                    (Some(_), Term::Ignore) => {}
+                },
+                () = due => {
+                    if let Some((_, act)) = acts.pop_front()
+                        && let Some(ended) = self.perform(act).await
+                    {
+                        break ended;
+                    }
+                }
+            }
+        };
+        drop(self.output);
+        self.engine.forget(&self.spec.name);
+        let _ = self.events.send(InstanceEvent::Exited(ended)).await;
+    }
+
+    async fn perform(&mut self, act: Act) -> Option<Ended> {
+        let port = self.spec.port.unwrap_or(0);
+        let event = match act {
+            Act::Exit(ended) => return Some(ended),
+            Act::Print(bytes) => {
+                let _ = self.output.send(Output { stderr: false, bytes }).await;
+                return None;
+            }
+            Act::Use(usage) => {
+                *self.usage.lock().unwrap_or_else(PoisonError::into_inner) = usage;
+                return None;
+            }
+            Act::Listen(address, wanted, process) => {
+                let port = if wanted == 0 { port } else { wanted };
+                let address = address.parse().unwrap_or(IpAddr::from([0, 0, 0, 0]));
+                self.listeners.push(Listener { address, port, process: Some((7, process.to_owned())) });
+                InstanceEvent::Listening(self.listeners.clone())
+            }
+            Act::Bind => InstanceEvent::Bound(Endpoint(SocketAddr::from(([127, 0, 0, 1], port)))),
+            Act::Find(finding) => InstanceEvent::Finding(finding),
+            Act::Lost => InstanceEvent::Lost("connection refused".into()),
+            Act::Found => InstanceEvent::Found,
+        };
+        let _ = self.events.send(event).await;
+        None
+    }
+}
+
+fn status(status: i32) -> Ended {
+    Ended { exit: Exit { status, out_of_memory: false }, lost_writes: Vec::new() }
+}
+
+struct FakeInstance {
+    engine: FakeEngine,
+    name: DynoName,
+    signals: mpsc::UnboundedSender<Signal>,
+    usage: Arc<Mutex<Usage>>,
+}
+
+#[async_trait]
+impl Instance for FakeInstance {
+    fn signal(&self, signal: Signal) {
+        self.engine.lock().record.signals.push((self.name.clone(), signal));
+        let _ = self.signals.send(signal);
+    }
+
+    async fn usage(&self) -> Option<Usage> {
+        Some(*self.usage.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn processes(&self) -> Vec<ProcessFacts> {
+        vec![ProcessFacts { pid: 7, name: "serve".into(), command: "serve --now".into(), rss: 1 << 20 }]
+    }
+
+    async fn input(&self, _bytes: Bytes) {}
+
+    async fn resize(&self, _columns: u16, _rows: u16) {}
+}

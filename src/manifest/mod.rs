@@ -1,1 +1,37 @@
-//! To be filled.
+//! Text to typed, located values: heroku.yml, Procfile, app.json, `.env` files and Dockerfile names become an
+//! [`App`](crate::model::app::App), or diagnostics.
+//!
+//! | file | what |
+//! |---|---|
+//! | `project` | the way in: [`load`] |
+//! | `heroku_yml`, `procfile`, `app_json`, `env_file` | one parser for each file; pure |
+//! | `dockerfiles` | Dockerfiles by name, as `container:push` finds them |
+//! | `assembly`, `procfile_laid`, `config`, `quantities`, `addons`, `app_name` | what follows from the files together |
+//! | `node`, `yaml`, `json` | the located tree that two of the parsers stand on |
+//!
+//! Nothing here builds, runs or asks an engine anything. Findings are collected, never printed.
+
+mod addons;
+mod app_json;
+mod app_name;
+mod assembly;
+mod command;
+mod config;
+mod dockerfiles;
+mod env_cut;
+mod env_file;
+mod files;
+mod heroku_keys;
+mod heroku_yml;
+mod images;
+mod interpolate;
+mod json;
+mod node;
+mod procfile;
+mod procfile_laid;
+mod project;
+mod quantities;
+mod yaml;
+
+pub use config::MissingVar;
+pub use project::{EnvFileOption, LoadOptions, Loaded, load};

@@ -1,1 +1,20 @@
-//! To be filled.
+//! Where the parts meet: builds become releases, releases become dynos, dynos become the router's table.
+//!
+//! Nothing in here prints or reads arguments; a face passes values in and gets [`report::News`] and log lines out.
+
+pub mod builds;
+pub mod deploy;
+pub mod down;
+pub mod error;
+pub mod formation;
+pub mod interrupt;
+pub mod one_off;
+pub mod port;
+pub mod project;
+pub mod report;
+pub mod slate;
+pub mod state;
+pub mod store;
+pub mod up;
+
+pub use error::PlatformError;

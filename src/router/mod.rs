@@ -1,1 +1,244 @@
-//! To be filled.
+//! The router: every documented behaviour of Heroku's HTTP router, on loopback. It is given a [`table::Table`] of who
+//! is up and a clock, and gives back one log line for each request; it knows nothing of engines, dynos or releases.
+//!
+//! The way of a request, each a file: [`connection`] → [`client_io`] (with [`head`] and [`chunks`]) → hyper →
+//! [`exchange`] → [`checkout`] (with [`registry`] and [`pool`]) → hyper → [`dyno_io`] (with [`answer`]) → [`body`]
+//! or [`upgrade`] → [`record`]. A failure at any of them is a [`failure::Failure`], told apart nowhere else.
+//!
+//! Everything that serves one client connection runs in one task: hyper's server half, the exchange, and the
+//! connection to the dyno, which the exchange drives itself.
+
+mod affinity;
+mod answer;
+mod body;
+mod checkout;
+mod chunks;
+mod client_io;
+pub mod config;
+mod connection;
+mod deadline;
+pub mod dial;
+mod dyno_io;
+mod exchange;
+mod failure;
+mod head;
+mod headers;
+mod pages;
+mod pool;
+mod record;
+mod registry;
+mod splice;
+pub mod table;
+#[cfg(test)]
+mod tests;
+mod upgrade;
+
+pub use config::{Generation, RouterConfig};
+pub use dial::{Dial, TcpDial};
+
+use crate::clock::Clock;
+use crate::model::log::{Message, Process, Source};
+use client_io::Origin;
+use head::Refusal;
+use record::Record;
+use registry::Registry;
+use std::collections::HashSet;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use table::Table;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::{Duration, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What hyper is told to take; the strict checks stop at 1000 before it does.
+const MAX_HEADERS: usize = 1010;
+/// Pace at which pooled connections are looked over.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Where finished requests are told: called once for each, and must not block.
+type Log = Box<dyn Fn(Message) + Send + Sync>;
+
+/// A running router. Dropping it stops it at once.
+pub struct Router {
+    shared: Arc<Shared>,
+    tracker: TaskTracker,
+    address: SocketAddr,
+}
+
+/// What all connections share.
+struct Shared {
+    config: RouterConfig,
+    registry: Registry,
+    dial: Box<dyn Dial>,
+    clock: Clock,
+    log: Log,
+    /// Signs session cookies; of this run alone.
+    affinity_key: [u8; 16],
+    /// Take no new connections and no new requests.
+    drain: CancellationToken,
+    /// End what is left.
+    force: CancellationToken,
+    /// Dynos whose short keep-alive was explained.
+    explained: Mutex<HashSet<Arc<str>>>,
+    /// Client connections now.
+    connections: AtomicUsize,
+}
+
+impl Router {
+    /// Serves `listener` by the tables that `table` brings; must be called inside a tokio runtime. `log` is called
+    /// once for each finished request and must not block.
+    pub fn start(
+        listener: TcpListener,
+        table: watch::Receiver<Arc<Table>>,
+        config: RouterConfig,
+        clock: Clock,
+        log: impl Fn(Message) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let shared = Shared::new(table, config, clock, Box::new(TcpDial), Box::new(log));
+        let tracker = TaskTracker::new();
+        tracker.spawn(accept(Arc::clone(&shared), listener, tracker.clone()));
+        tracker.spawn(sweep(Arc::clone(&shared)));
+        Ok(Self { shared, tracker, address })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no new connections and requests, lets those in flight finish for `grace`, then cuts them (H24).
+    pub async fn shutdown(self, grace: Duration) {
+        self.shared.drain.cancel();
+        self.tracker.close();
+        if timeout(grace, self.tracker.wait()).await.is_err() {
+            self.shared.force.cancel();
+            self.tracker.wait().await;
+        }
+        self.shared.registry.close();
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        self.shared.drain.cancel();
+        self.shared.force.cancel();
+    }
+}
+
+async fn accept(shared: Arc<Shared>, listener: TcpListener, tracker: TaskTracker) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = shared.drain.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((socket, peer)) = accepted else {
+            // Out of file descriptors, most likely: others will be closed meanwhile.
+            sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let port = socket.local_addr().map_or(0, |address| address.port());
+        // An answer of two writes must not wait for the client's acknowledgement of the first.
+        let _ = socket.set_nodelay(true);
+        let origin = Origin { peer: peer.ip(), port, tls: None };
+        tracker.spawn(connection::serve(Arc::clone(&shared), socket, origin));
+    }
+}
+
+/// Closes pooled connections in time, and explains a dyno that closes its own too early (§9.2).
+async fn sweep(shared: Arc<Shared>) {
+    let max_idle = shared.config.timeouts.pool_idle;
+    loop {
+        tokio::select! {
+            biased;
+            () = shared.drain.cancelled() => return,
+            () = sleep(SWEEP) => {}
+        }
+        shared.registry.sweep(max_idle, |slot, after| {
+            let new = shared.explained.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(&slot.name));
+            if new {
+                let text = format!(
+                    "closed an idle connection after {} s. Heroku's router keeps idle connections to a dyno for {} s, \
+                     and a request that meets one just closing fails with H13: let the app's server keep idle \
+                     connections for 95 s",
+                    after.as_secs(),
+                    max_idle.as_secs()
+                );
+                (shared.log)(Message::explain(&slot.key.name, text));
+            }
+        });
+    }
+}
+
+impl Shared {
+    fn new(
+        table: watch::Receiver<Arc<Table>>,
+        config: RouterConfig,
+        clock: Clock,
+        dial: Box<dyn Dial>,
+        log: Log,
+    ) -> Arc<Self> {
+        let affinity_key = clock.random_bytes();
+        Arc::new(Self {
+            config,
+            registry: Registry::new(table),
+            dial,
+            clock,
+            log,
+            affinity_key,
+            drain: CancellationToken::new(),
+            force: CancellationToken::new(),
+            explained: Mutex::default(),
+            connections: AtomicUsize::new(0),
+        })
+    }
+
+    fn log(&self, record: &Record) {
+        let text = record.line(self.config.generation);
+        (self.log)(Message { source: Source::Heroku, process: Process::Router, text });
+    }
+
+    fn is_forced(&self) -> bool {
+        self.force.is_cancelled()
+    }
+
+    /// Whether there are more client connections than the router takes (H22).
+    fn is_full(&self) -> bool {
+        self.config.connection_limit.is_some_and(|limit| self.connections.load(Ordering::Relaxed) > limit)
+    }
+
+    /// Whether dyno connections are reused.
+    fn pools(&self) -> bool {
+        self.config.keep_alive_to_dynos && !self.config.is_legacy()
+    }
+
+    /// The router's entry in `Via`.
+    fn via(&self) -> &'static str {
+        match self.config.generation {
+            Generation::Router2 => "1.1 heroku-router",
+            Generation::Legacy => "1.1 vegur",
+        }
+    }
+
+    /// The `Server` of answers that have none.
+    fn server(&self) -> &'static str {
+        match self.config.generation {
+            Generation::Router2 => "Heroku",
+            Generation::Legacy => "Cowboy",
+        }
+    }
+
+    /// The whole answer to a head that is refused before any app is known: no body, and the connection is closed.
+    fn refusal_answer(&self, refusal: Refusal) -> Vec<u8> {
+        let status = http::StatusCode::from_u16(refusal.0).unwrap_or(http::StatusCode::BAD_REQUEST);
+        let reason = status.canonical_reason().unwrap_or_default();
+        let (code, server) = (status.as_str(), self.server());
+        format!("HTTP/1.1 {code} {reason}\r\nServer: {server}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            .into_bytes()
+    }
+}

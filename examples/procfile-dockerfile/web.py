@@ -1,0 +1,45 @@
+"""A web process on the standard library alone."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+def handler(greeting):
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            body = f"{greeting}, from {os.environ.get('DYNO', 'no dyno')}\n".encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass  # the router's line says it all
+
+    return Handler
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--greeting", default="Hello")
+    arguments = parser.parse_args()
+    port = os.environ.get("PORT")
+    if port is None:
+        sys.exit("PORT is not set: this is the web process of an app, start it with `dynosim up`")
+    server = ThreadingHTTPServer(("0.0.0.0", int(port)), handler(arguments.greeting))
+    # shutdown() waits for serve_forever() to return, so it needs a thread of its own.
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    print(f"web listens on {port}")
+    server.serve_forever()
+    print("web stopped")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,318 @@
+//! The command line, as clap reads it. Names and habits are the Heroku CLI's where it has them.
+
+use crate::model::dyno::{DynoSize, SIZES};
+use crate::model::log::Source;
+use crate::model::process_type::ProcessType;
+use crate::model::timeouts::{BadTimeouts, Timeouts};
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// Headings and names stand out a little; nothing else.
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Run a Heroku container app on your machine, under Heroku's own rules.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dynosim",
+    version,
+    styles = STYLES,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 ok, 1 the command failed, 2 usage or unreadable project, 3 build, 4 release phase,\n\
+                  6 no container engine, 130 interrupted after a clean stop.\n\n\
+                  Start with `dynosim up` in a folder with a Dockerfile or a heroku.yml."
+)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) common: Common,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Common {
+    /// Act on the project in DIR instead of the current folder
+    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true, help_heading = "Project")]
+    pub(super) directory: Option<PathBuf>,
+    /// An instance of its own: several of one project can run side by side
+    #[arg(short = 'n', long = "name", value_name = "NAME", global = true, help_heading = "Project")]
+    pub(super) name: Option<String>,
+    /// Also find Dockerfile.<type> in subfolders, as `container:push -R` does
+    #[arg(short = 'R', long = "recursive", global = true, help_heading = "Project")]
+    pub(super) recursive: bool,
+    /// Read config vars from FILE after .env; may be given again, later files win
+    #[arg(short = 'e', long = "env", value_name = "FILE", global = true, help_heading = "Project")]
+    pub(super) env: Vec<PathBuf>,
+    /// Replace $NAME in .env values, which Heroku's tools do not
+    #[arg(long, global = true, help_heading = "Project")]
+    pub(super) env_interpolate: bool,
+    /// Container engine: docker, podman, a context's name, or a URL such as unix:///run/docker.sock
+    #[arg(long, value_name = "ENGINE", global = true, help_heading = "Engine")]
+    pub(super) engine: Option<String>,
+    /// One JSON object per line on stdout
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(super) json: bool,
+    /// No colour
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(super) no_color: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Build, release and run the app; Ctrl-C stops it
+    ///
+    /// Builds the image of each process type, runs the release phase, starts the dynos and puts the router in front.
+    /// Every line of the app and the platform is printed as `heroku logs` prints it.
+    Up(Up),
+    /// Stop the app's `up`, wherever it runs, and clean up after killed ones
+    Down(Down),
+    /// Build the images, as `up` would
+    Build(Build),
+    /// Run a command in a one-off dyno: the app's image, config and limits
+    Run(Run),
+    /// Show the app's log, now or from its last run
+    Logs(Logs),
+    /// Show what a process type will run, as whom, with which limits and variables
+    Explain(Explain),
+    /// Check the engine and this machine
+    Doctor,
+    /// Print a completion script for a shell
+    #[command(after_help = "Example: dynosim completion bash > ~/.local/share/bash-completion/completions/dynosim")]
+    Completion {
+        /// bash, zsh, fish, elvish or powershell
+        shell: Shell,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct Up {
+    /// How many dynos of which type: web=2,worker=1
+    #[arg(value_name = "TYPE=N", value_delimiter = ',', value_parser = quantity)]
+    pub(super) quantities: Vec<(ProcessType, u32)>,
+    /// The router's port; without this 5006 or the next free one
+    #[arg(short = 'p', long, value_name = "PORT")]
+    pub(super) port: Option<u16>,
+    #[command(flatten)]
+    pub(super) build: BuildArgs,
+    #[command(flatten)]
+    pub(super) rules: Rules,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct Down {
+    /// Remove the app's images too
+    #[arg(long)]
+    pub(super) images: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct Build {
+    /// Only these process types
+    #[arg(value_name = "TYPE")]
+    pub(super) types: Vec<ProcessType>,
+    #[command(flatten)]
+    pub(super) build: BuildArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct Run {
+    /// The command; several words are quoted as needed, one word is a command line: run 'a && b'
+    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
+    pub(super) words: Vec<String>,
+    /// Use the image of this process type
+    #[arg(long = "type", value_name = "TYPE", default_value = "web")]
+    pub(super) process_type: ProcessType,
+    /// A config var for this dyno alone; may be given again
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = assignment)]
+    pub(super) set: Vec<(String, String)>,
+    /// Pipes instead of a terminal, even when there is one
+    #[arg(long)]
+    pub(super) no_tty: bool,
+    #[command(flatten)]
+    pub(super) build: BuildArgs,
+    #[command(flatten)]
+    pub(super) rules: Rules,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct Logs {
+    /// Go on until interrupted
+    #[arg(short = 't', long)]
+    pub(super) tail: bool,
+    /// How many lines, at most 1500
+    #[arg(short = 'n', long = "num", value_name = "LINES", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1500))]
+    pub(super) number: u16,
+    /// Only this dyno (web.1) or process type (web)
+    #[arg(short = 'd', long = "dyno-name", value_name = "DYNO")]
+    pub(super) dyno: Option<String>,
+    /// Only this process type
+    #[arg(short = 'p', long = "process-type", value_name = "TYPE")]
+    pub(super) process_type: Option<String>,
+    /// Only this source: app, heroku or dynosim
+    #[arg(short = 's', long, value_parser = source)]
+    pub(super) source: Option<Source>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct Explain {
+    /// The process type: web, worker, release
+    #[arg(default_value = "web")]
+    pub(super) process_type: ProcessType,
+    /// Show secret values in full
+    #[arg(long)]
+    pub(super) show_values: bool,
+    #[command(flatten)]
+    pub(super) build: BuildArgs,
+    #[command(flatten)]
+    pub(super) rules: Rules,
+}
+
+/// How images are built.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Build")]
+pub(super) struct BuildArgs {
+    /// A build argument; may be given again
+    #[arg(long = "arg", value_name = "KEY=VALUE", value_parser = assignment)]
+    pub(super) args: Vec<(String, String)>,
+    /// Build with this folder as the context
+    #[arg(long, value_name = "DIR")]
+    pub(super) context_path: Option<PathBuf>,
+    /// Platform of the images
+    #[arg(long, value_name = "OS/ARCH", default_value = "linux/amd64")]
+    pub(super) platform: String,
+    /// Build every step anew
+    #[arg(long)]
+    pub(super) no_cache: bool,
+}
+
+/// What dynos run under.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Rules")]
+pub(super) struct Rules {
+    /// File system: read-only (stricter than Heroku) or ephemeral (Heroku's own: writable, gone with the dyno)
+    #[arg(long, value_enum, default_value_t = Fs::ReadOnly)]
+    pub(super) fs: Fs,
+    /// With a read-only file system: this path is writable, its contents gone with the dyno; may be given again
+    #[arg(long, value_name = "PATH", value_parser = absolute)]
+    pub(super) writable: Vec<String>,
+    /// Dyno size of all types: basic, standard-1x, standard-2x, performance-m, …
+    #[arg(short = 's', long, value_name = "SIZE", value_parser = size)]
+    pub(super) size: Option<DynoSize>,
+    /// real, heroku (with its long crash back-off), fast, or NAME=TIME,…
+    ///
+    /// Names: boot, exit, backoff, started, metrics, release, connect, queue, first-byte, idle, head, keep-alive,
+    /// pool-idle, quarantine. Times: 500ms, 5s, 2m, 1h. Example: --timeouts fast,boot=10s
+    #[arg(long, value_name = "TIMES", default_value = "real", value_parser = timeouts)]
+    pub(super) timeouts: Timeouts,
+    /// Give dynos the variables of Heroku's dyno metadata (HEROKU_APP_NAME, …)
+    #[arg(long)]
+    pub(super) metadata: bool,
+    /// Log load and memory of each dyno every 20 s, as labs log-runtime-metrics does
+    #[arg(long)]
+    pub(super) log_runtime_metrics: bool,
+    /// Run commands with `/bin/sh -l -c`
+    #[arg(short = 'l', long)]
+    pub(super) login_shell: bool,
+    /// Hand an ENTRYPOINT the whole command as one word, as Heroku did until 2020
+    #[arg(long, hide = true)]
+    pub(super) one_word_entrypoint: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Fs {
+    ReadOnly,
+    Ephemeral,
+}
+
+fn quantity(text: &str) -> Result<(ProcessType, u32), String> {
+    let (name, number) = text.split_once(['=', '@']).ok_or("write TYPE=N, as web=2")?;
+    let name = ProcessType::new(name).map_err(|error| error.to_string())?;
+    let number: u32 = number.parse().map_err(|_| format!("`{number}` is not a number of dynos"))?;
+    if number > 100 {
+        return Err("an app can have 100 dynos at most".into());
+    }
+    if name.is_release() {
+        return Err("release is not part of the formation: it runs once for each release".into());
+    }
+    Ok((name, number))
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+    if name.is_empty() { Err("the key is empty: write KEY=VALUE".into()) } else { Ok((name.into(), value.into())) }
+}
+
+fn absolute(text: &str) -> Result<String, String> {
+    let clean = text.trim_end_matches('/');
+    if text.starts_with('/') && !clean.is_empty() && !clean.split('/').any(|part| part == "..") {
+        Ok(clean.to_owned())
+    } else {
+        Err("write an absolute path inside the dyno, below /, as /app/tmp".into())
+    }
+}
+
+fn size(text: &str) -> Result<DynoSize, String> {
+    DynoSize::named(text).ok_or_else(|| {
+        let names: Vec<String> = SIZES.iter().map(|size| size.name.to_ascii_lowercase()).collect();
+        format!("there is no such size; sizes are {}", names.join(", "))
+    })
+}
+
+fn timeouts(text: &str) -> Result<Timeouts, BadTimeouts> {
+    Timeouts::parse(text)
+}
+
+fn source(text: &str) -> Result<Source, String> {
+    match text {
+        "app" => Ok(Source::App),
+        "heroku" => Ok(Source::Heroku),
+        "dynosim" => Ok(Source::Dynosim),
+        _ => Err("sources are app, heroku and dynosim".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cli, Command};
+    use crate::model::timeouts::Timeouts;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_names_every_timer() {
+        let mut up = Cli::command().find_subcommand("up").unwrap().clone();
+        let help = up.render_long_help().to_string();
+        for name in Timeouts::NAMES {
+            assert!(help.contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn quantities_are_written_as_heroku_s() {
+        let cli = Cli::try_parse_from(["dynosim", "up", "web=2,worker=1", "clock=0"]).unwrap();
+        let Command::Up(up) = cli.command else { panic!() };
+        let words: Vec<String> = up.quantities.iter().map(|(name, n)| format!("{name}={n}")).collect();
+        assert_eq!(words, ["web=2", "worker=1", "clock=0"]);
+        for wrong in ["web", "web=x", "web=101", "release=1", "we b=1"] {
+            assert!(Cli::try_parse_from(["dynosim", "up", wrong]).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_dashes_is_the_command_s() {
+        let cli = Cli::try_parse_from(["dynosim", "run", "--type", "worker", "--", "ls", "-la"]).unwrap();
+        let Command::Run(run) = cli.command else { panic!() };
+        assert_eq!(run.words, ["ls", "-la"]);
+    }
+}

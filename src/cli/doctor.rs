@@ -1,0 +1,80 @@
+//! `dynosim doctor`: is everything there that dynosim needs?
+
+use super::printer::Printer;
+use super::session::Session;
+use crate::dyno::explain::bytes;
+use crate::engine::{Engine, EngineError, EngineFacts};
+use crate::model::exit_code::ExitCode as Code;
+use crate::platform::port;
+use serde_json::json;
+use std::process::ExitCode;
+
+pub(super) async fn run(session: &Session) -> ExitCode {
+    let printer = session.printer;
+    let state = session.place().map(|place| place.state_base);
+    let folder = match &state {
+        Ok(base) => base.join("engine"),
+        Err(_) => std::env::temp_dir(),
+    };
+    let mut good = true;
+    let mut say = |ok: bool, name: &str, text: &str| {
+        good &= ok;
+        if printer.json {
+            printer.out(&json!({"check": name, "ok": ok, "text": text}).to_string());
+        } else {
+            let mark = if ok { "✔" } else { "✘" };
+            printer.out(&format!("{mark} {name:<9} {text}"));
+        }
+    };
+    say(true, "dynosim", env!("CARGO_PKG_VERSION"));
+    match &state {
+        Ok(base) => say(true, "state", &base.display().to_string()),
+        Err(error) => say(false, "state", &error.to_string()),
+    }
+    match port::holder(5006) {
+        None => say(true, "port", "5006 is free"),
+        Some(by) => say(true, "port", &format!("5006 is taken by {by}; `up` takes the next free one")),
+    }
+    let engine = session.engine(&folder).await;
+    let code = match &engine {
+        Ok(engine) => {
+            engine_lines(engine.facts(), &mut say);
+            if good { Code::Ok } else { Code::Failed }
+        }
+        Err(error) => {
+            say(false, "engine", &error.to_string());
+            if let EngineError::Unreachable { tried } = error {
+                tried.iter().for_each(|line| say(false, "tried", line));
+            }
+            Code::Engine
+        }
+    };
+    hint(printer, code);
+    super::code(code)
+}
+
+fn engine_lines(facts: &EngineFacts, say: &mut impl FnMut(bool, &str, &str)) {
+    say(true, "engine", &format!("{} {} (API {}), {}", facts.product, facts.version, facts.api, facts.platform));
+    say(true, "socket", &facts.address);
+    say(true, "builder", &facts.builder);
+    match &facts.init_missing {
+        None => say(true, "init", "dynosim's own"),
+        Some(why) => say(true, "init", &format!("the engine's own, approximate: {why}")),
+    }
+    let swap = if facts.swap { "swap" } else { "no swap" };
+    say(true, "cgroup", &format!("{}, {swap}", facts.cgroup));
+    if let Some((free, all)) = facts.disk {
+        // Below this, builds begin to fail in ways that do not say so.
+        let enough = free > 1_000_000_000;
+        say(enough, "disk", &format!("{} of {} free where the engine keeps its data", bytes(free), bytes(all)));
+    }
+    for approximation in &facts.approximations {
+        say(true, "approx.", approximation);
+    }
+}
+
+fn hint(printer: Printer, code: Code) {
+    if code == Code::Engine && !printer.json {
+        printer.err("help: start Docker, Colima or Podman's API socket, or name it with --engine or DOCKER_HOST");
+    }
+}

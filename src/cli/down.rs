@@ -1,0 +1,40 @@
+//! `dynosim down`
+
+use super::args::Down;
+use super::session::Session;
+use crate::engine::{Engine, EngineError};
+use crate::model::exit_code::ExitCode as Code;
+use crate::platform::PlatformError;
+use crate::platform::down::stop_holder;
+use crate::platform::report::News;
+use std::process::ExitCode;
+
+pub(super) async fn run(session: &Session, args: Down) -> Result<ExitCode, PlatformError> {
+    let place = session.place()?;
+    let identity = place.identity()?;
+    let state = place.state(&identity)?;
+    let stopped = stop_holder(&state, &session.report).await?;
+    let runs = state.runs().map_err(PlatformError::io("look for living runs"))?;
+    match session.engine(&state.file("engine")).await {
+        Ok(engine) => {
+            let swept = engine.sweep(&identity.id, &runs.live).await?;
+            state.forget(&runs.dead);
+            if !swept.is_nothing() {
+                session.report.tell(News::Swept(swept));
+            }
+            if args.images {
+                let removed = engine.prune_images(&state.repository(), &[]).await?;
+                session.report.note(format!("removed {}", crate::dyno::explain::count(removed, "image")));
+            }
+        }
+        // Without an engine there is nothing to clean up, unless a killed run may have left something.
+        Err(EngineError::Unreachable { .. }) if runs.dead.is_empty() && !args.images => {}
+        Err(error) => return Err(error.into()),
+    }
+    let text = match stopped {
+        Some(holder) => format!("stopped pid {}", holder.pid),
+        None => "nothing was running".to_owned(),
+    };
+    session.report.note(text);
+    Ok(super::code(Code::Ok))
+}

@@ -1,0 +1,222 @@
+//! `dynosim explain TYPE`: what a process type will run, as whom, with which limits and variables, and why.
+
+use super::args::Explain;
+use super::printer::Printer;
+use super::session::Session;
+use crate::dyno::environment;
+use crate::engine::Filesystem;
+use crate::model::config_vars::{ConfigVars, Origin};
+use crate::model::dyno::{DynoName, DynoSize};
+use crate::model::image::ImageFacts;
+use crate::model::launch::Launch;
+use crate::model::limits;
+use crate::model::process_type::ProcessType;
+use crate::platform::PlatformError;
+use crate::platform::builds;
+use crate::platform::project::Project;
+use crate::platform::slate::{self, Runnable};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
+/// Values of these origins are the project's own text, not secrets.
+fn is_public(origin: &Origin) -> bool {
+    matches!(origin, Origin::Image | Origin::Platform | Origin::Rule(_) | Origin::HerokuYml(_))
+}
+
+pub(super) async fn run(session: &Session, args: Explain) -> Result<ExitCode, PlatformError> {
+    let sources = session.sources(Some(&args.build))?;
+    let missing = sources.loaded.require_config().err();
+    let project = session.project(sources).await?;
+    let process_type = &args.process_type;
+    let (image_of, command) = command_of(&project, process_type)?;
+    let built = builds::build(&project, &BTreeSet::from([image_of.clone()]), &args.build.options()).await?;
+    let facts = built.facts.get(&image_of).ok_or_else(|| no_such_type(&project, process_type))?;
+    let runnable = slate::runnable(process_type, facts, command.as_ref(), args.rules.launch())?;
+    let printer = session.printer;
+    let picture = picture(&project, &args, &image_of, &runnable);
+    show(printer, &picture);
+    for finding in missing.iter().flatten() {
+        printer.err(finding.render(printer.err_colour).trim_end());
+    }
+    Ok(super::code(crate::model::exit_code::ExitCode::Ok))
+}
+
+type Command = Option<crate::model::app::CommandText>;
+
+fn command_of(project: &Project, process_type: &ProcessType) -> Result<(ProcessType, Command), PlatformError> {
+    let app = &project.app;
+    if let (true, Some(release)) = (process_type.is_release(), &app.release) {
+        return Ok((release.image.clone(), release.command.clone()));
+    }
+    let spec = app.processes.get(process_type).ok_or_else(|| no_such_type(project, process_type))?;
+    Ok((spec.image.clone(), spec.command.clone()))
+}
+
+fn no_such_type(project: &Project, process_type: &ProcessType) -> PlatformError {
+    let known: Vec<&str> = project.app.processes.keys().map(ProcessType::as_str).collect();
+    PlatformError::NoSuchType { app: project.app.name.clone(), name: process_type.to_string(), known: known.join(", ") }
+}
+
+/// Everything there is to say.
+struct Picture {
+    process_type: ProcessType,
+    image: Vec<(&'static str, String)>,
+    launch: Launch,
+    dyno: Vec<(&'static str, String)>,
+    env: Vec<(String, String, String)>,
+    notes: Vec<String>,
+}
+
+fn picture(project: &Project, args: &Explain, image_of: &ProcessType, runnable: &Runnable) -> Picture {
+    let app = &project.app;
+    let name = DynoName::new(args.process_type.clone(), 1);
+    let size = args.rules.size.or_else(|| app.formation.get(&args.process_type).map(|scale| scale.size));
+    let port = args.process_type.is_web().then_some(0);
+    let env = environment::of(&runnable.image, &app.config, None, &name, port);
+    let mut notes: Vec<String> = runnable.launch.notes.iter().map(ToString::to_string).collect();
+    notes.extend(slate::image_notes(&runnable.image));
+    Picture {
+        process_type: args.process_type.clone(),
+        image: image_rows(project, image_of, &runnable.image),
+        launch: (*runnable.launch).clone(),
+        dyno: dyno_rows(args, &runnable.image, size.unwrap_or(DynoSize::BASIC)),
+        env: env_rows(&env, args.show_values),
+        notes,
+    }
+}
+
+fn image_rows(project: &Project, image_of: &ProcessType, image: &ImageFacts) -> Vec<(&'static str, String)> {
+    let app = &project.app;
+    let mut rows = vec![("image", image.id.clone())];
+    if let Some(build) = app.builds.get(image_of) {
+        let file = build.dockerfile.strip_prefix(&app.root).unwrap_or(&build.dockerfile);
+        rows.push(("built from", format!("{} for {image_of}", file.display())));
+        if let Some(target) = &build.target {
+            rows.push(("target", target.clone()));
+        }
+    }
+    let words = |words: &[String]| if words.is_empty() { "not set".to_owned() } else { format!("{words:?}") };
+    rows.push(("ENTRYPOINT", words(&image.entrypoint)));
+    rows.push(("CMD", words(&image.cmd)));
+    rows
+}
+
+fn dyno_rows(args: &Explain, image: &ImageFacts, size: DynoSize) -> Vec<(&'static str, String)> {
+    let user =
+        if image.user.is_empty() { String::new() } else { format!(", not `{}` of the image's USER", image.user) };
+    let filesystem = match args.rules.dynos().filesystem {
+        Filesystem::ReadOnly { writable } => {
+            let more: String = writable.iter().map(|path| format!(", {path}")).collect();
+            format!(
+                "read-only but for /tmp, /var/tmp, /dev/shm{more} (stricter than Heroku; --fs ephemeral is its way)"
+            )
+        }
+        Filesystem::Ephemeral => "writable where the user may write, gone with the dyno".to_owned(),
+    };
+    let mut rows = vec![
+        ("user", format!("a random uid ({}–{}) of group dyno{user}", limits::UIDS.start(), limits::UIDS.end())),
+        ("folder", image.workdir.clone()),
+        ("files", filesystem),
+        ("size", size.name.to_owned()),
+        ("memory", format!("{} MB quota (R14), killed at {} MB (R15)", size.quota >> 20, size.kill_at >> 20)),
+        ("limits", format!("{} processes and threads, {} open files", size.processes, size.open_files)),
+    ];
+    let timeouts = &args.rules.timeouts;
+    if args.process_type.is_web() {
+        rows.push(("boot", format!("must bind 0.0.0.0:$PORT within {} s (R10)", timeouts.boot.as_secs_f64())));
+    }
+    rows.push(("exit", format!("every process must end within {} s of SIGTERM (R12)", timeouts.exit.as_secs_f64())));
+    rows
+}
+
+fn env_rows(env: &ConfigVars, show: bool) -> Vec<(String, String, String)> {
+    env.iter()
+        .map(|(name, var)| {
+            let value = match (name, show || is_public(&var.origin)) {
+                ("PORT", _) => "(random at each start)".to_owned(),
+                (_, true) => var.value.clone(),
+                (_, false) => masked(&var.value),
+            };
+            (name.to_owned(), value, var.origin.to_string())
+        })
+        .collect()
+}
+
+/// Says how long it is and nothing else.
+fn masked(value: &str) -> String {
+    if value.is_empty() { "(empty)".to_owned() } else { format!("•••••••• ({} bytes)", value.len()) }
+}
+
+fn show(printer: Printer, picture: &Picture) {
+    if printer.json {
+        let argv: Vec<_> = picture
+            .launch
+            .argv
+            .iter()
+            .map(|word| json!({"word": word.text, "origin": word.origin.to_string()}))
+            .collect();
+        let env: Vec<_> = picture
+            .env
+            .iter()
+            .map(|(name, value, origin)| json!({"name": name, "value": value, "origin": origin}))
+            .collect();
+        let rows = |rows: &[(&'static str, String)]| -> serde_json::Map<String, serde_json::Value> {
+            rows.iter().map(|(name, text)| ((*name).to_owned(), json!(text))).collect()
+        };
+        let all = json!({
+            "type": picture.process_type.as_str(),
+            "image": rows(&picture.image),
+            "command": picture.launch.command,
+            "argv": argv,
+            "dyno": rows(&picture.dyno),
+            "env": env,
+            "notes": picture.notes,
+        });
+        printer.out(&all.to_string());
+        return;
+    }
+    let heading = |text: &str| {
+        if printer.out_colour { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
+    };
+    let row = |name: &str, text: &str| printer.out(&format!("  {name:<11} {text}"));
+    printer.out(&heading(picture.process_type.as_str()));
+    picture.image.iter().for_each(|(name, text)| {
+        row(name, text);
+    });
+    row("command", &picture.launch.command);
+    printer.out(&heading("argv (R1.4)"));
+    let width = picture.launch.argv.iter().map(|word| word.text.chars().count().min(60)).max().unwrap_or(0);
+    for word in &picture.launch.argv {
+        printer.out(&format!("  {:<width$}  {}", word.text, word.origin));
+    }
+    printer.out(&heading("dyno"));
+    picture.dyno.iter().for_each(|(name, text)| {
+        row(name, text);
+    });
+    printer.out(&heading("environment"));
+    let names = picture.env.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
+    for (name, value, origin) in &picture.env {
+        printer.out(&format!("  {name:<names$}  {value}  [{origin}]"));
+    }
+    for note in &picture.notes {
+        printer.out(&format!("note: {note}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{env_rows, masked};
+    use crate::model::config_vars::{ConfigVars, Origin};
+
+    #[test]
+    fn secret_values_are_masked_unless_asked_for() {
+        let mut env = ConfigVars::new();
+        env.set("API_KEY", "hunter2", Origin::EnvFile(".env".into(), 1));
+        env.set("PATH", "/usr/bin", Origin::Image);
+        let shown = format!("{:?}", env_rows(&env, false));
+        assert!(!shown.contains("hunter2") && shown.contains("/usr/bin"), "{shown}");
+        assert!(format!("{:?}", env_rows(&env, true)).contains("hunter2"));
+        assert_eq!(masked(""), "(empty)");
+    }
+}

@@ -1,0 +1,225 @@
+//! The platform's news on the terminal: live bars while images build, one line for each thing that is done.
+
+use super::printer::Printer;
+use crate::dyno::explain::{bytes, count};
+use crate::engine::{BuildEvent, BuildStep};
+use crate::platform::report::News;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Draws news until there is no more.
+pub(super) async fn show(printer: Printer, mut news: mpsc::UnboundedReceiver<News>) {
+    let mut board = Board::new(printer);
+    while let Some(one) = news.recv().await {
+        if matches!(one, News::End) {
+            break;
+        }
+        board.show(one);
+    }
+    board.clear();
+}
+
+/// What has been drawn.
+struct Board {
+    printer: Printer,
+    bars: MultiProgress,
+    builds: BTreeMap<String, Drawn>,
+}
+
+struct Drawn {
+    bar: ProgressBar,
+    steps: BTreeMap<String, BuildStep>,
+    partial: Vec<u8>,
+}
+
+impl Board {
+    fn new(printer: Printer) -> Self {
+        Self { printer, bars: MultiProgress::new(), builds: BTreeMap::new() }
+    }
+
+    fn show(&mut self, news: News) {
+        if self.printer.json {
+            if let Some(value) = as_json(&news) {
+                self.printer.out(&value.to_string());
+            }
+            return;
+        }
+        match news {
+            News::Finding(finding) => self.line(finding.render(self.printer.err_colour).trim_end()),
+            News::Note(text) => self.line(&format!("{} {text}", self.printer.paint(3, "note:"))),
+            News::Swept(swept) => self.line(&format!(
+                "{} removed what a killed run left behind: {}, {}, {}",
+                self.printer.paint(3, "note:"),
+                count(swept.containers, "container"),
+                count(swept.volumes, "volume"),
+                count(swept.networks, "network")
+            )),
+            News::BuildStarted { label } => self.begin(&label),
+            News::BuildProgress { label, event } => self.progress(&label, &event),
+            News::BuildDone { label, image, size, took, steps } => {
+                self.end(&label);
+                let how = match steps {
+                    None => "nothing changed".to_owned(),
+                    Some((steps, cached)) => format!("{}, {cached}/{steps} steps cached", seconds(took)),
+                };
+                self.done("build", &format!("{label}  {how}, {}, {}", bytes(size), image.short()));
+            }
+            News::Release { version, description } => self.done("release", &format!("{version}  {description}")),
+            News::Listening { url } => self.done("router", &url),
+            News::Ready { url, formation, took } => {
+                let types: Vec<String> = formation.iter().map(|(name, n)| format!("{name}={n}")).collect();
+                let place = url.map(|url| format!("  {url}")).unwrap_or_default();
+                self.done("up", &format!("{}  in {}{place}", types.join(" "), seconds(took)));
+            }
+            News::Stopping(why) => {
+                self.line(&self.printer.dim(&format!("{why}: stopping gracefully; press Ctrl-C again to force")));
+            }
+            News::Stopped | News::End => self.clear(),
+        }
+    }
+
+    fn done(&self, what: &str, text: &str) {
+        self.line(&format!("{} {what:<8} {text}", self.printer.paint(2, "✔")));
+    }
+
+    fn line(&self, text: &str) {
+        self.bars.suspend(|| self.printer.err(text));
+    }
+
+    fn begin(&mut self, label: &str) {
+        let bar = if self.printer.live {
+            let bar = self.bars.add(ProgressBar::new_spinner());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} build    {prefix}  {elapsed} {wide_msg}") {
+                bar.set_style(style);
+            }
+            bar.set_prefix(label.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        } else {
+            self.line(&format!("build {label}"));
+            ProgressBar::hidden()
+        };
+        self.builds.insert(label.to_owned(), Drawn { bar, steps: BTreeMap::new(), partial: Vec::new() });
+    }
+
+    fn progress(&mut self, label: &str, event: &BuildEvent) {
+        let Some(drawn) = self.builds.get_mut(label) else { return };
+        let mut plain = Vec::new();
+        match event {
+            BuildEvent::Step(step) => {
+                let before = drawn.steps.insert(step.id.clone(), step.clone());
+                let ended = step.finished && !before.is_some_and(|before| before.finished);
+                if step.started && !step.finished {
+                    drawn.bar.set_message(step.name.clone());
+                }
+                if ended {
+                    let how = if step.cached { " (cached)" } else { "" };
+                    plain.push(format!("build {label}: {}{how}", step.name));
+                }
+            }
+            BuildEvent::Output { bytes, .. } => {
+                drawn.partial.extend_from_slice(bytes);
+                while let Some(end) = drawn.partial.iter().position(|byte| *byte == b'\n') {
+                    let line: Vec<u8> = drawn.partial.drain(..=end).collect();
+                    let line = String::from_utf8_lossy(&line);
+                    drawn.bar.set_message(line.trim().to_owned());
+                    plain.push(format!("build {label}:   {}", line.trim_end()));
+                }
+            }
+            BuildEvent::Context(sent) => drawn.bar.set_message(format!("sending the context, {}", bytes(*sent))),
+            BuildEvent::Pull(what, sofar, all) => {
+                drawn.bar.set_message(format!("fetching {what}, {} of {}", bytes(*sofar), bytes(*all)));
+            }
+        }
+        if !self.printer.live {
+            plain.iter().for_each(|line| self.line(line));
+        }
+    }
+
+    fn end(&mut self, label: &str) {
+        if let Some(drawn) = self.builds.remove(label) {
+            drawn.bar.finish_and_clear();
+            self.bars.remove(&drawn.bar);
+        }
+    }
+
+    fn clear(&mut self) {
+        for label in self.builds.keys().cloned().collect::<Vec<_>>() {
+            self.end(&label);
+        }
+    }
+}
+
+/// `850 ms`, `4.1 s`.
+pub(super) fn seconds(time: Duration) -> String {
+    if time < Duration::from_secs(1) {
+        format!("{} ms", time.as_millis())
+    } else {
+        format!("{:.1} s", time.as_secs_f64())
+    }
+}
+
+fn as_json(news: &News) -> Option<Value> {
+    Some(match news {
+        News::Finding(finding) => json!({
+            "event": "finding",
+            "severity": format!("{:?}", finding.severity).to_lowercase(),
+            "title": finding.title,
+            "file": finding.place.as_ref().map(|(file, _)| &file.name),
+            "line": finding.line(),
+            "help": finding.help,
+        }),
+        News::Note(text) => json!({"event": "note", "text": text}),
+        News::Swept(swept) => json!({
+            "event": "swept",
+            "containers": swept.containers,
+            "volumes": swept.volumes,
+            "networks": swept.networks,
+        }),
+        News::BuildStarted { label } => json!({"event": "build-started", "types": label}),
+        News::BuildProgress { label, event } => return step_json(label, event),
+        News::BuildDone { label, image, size, took, steps } => json!({
+            "event": "build",
+            "types": label,
+            "image": image.0,
+            "size": size,
+            "seconds": took.as_secs_f64(),
+            "built": steps.is_some(),
+            "steps": steps.map(|(all, _)| all),
+            "cached": steps.map(|(_, cached)| cached),
+        }),
+        News::Release { version, description } => {
+            json!({"event": "release", "version": version.0, "description": description})
+        }
+        News::Listening { url } => json!({"event": "listening", "url": url}),
+        News::Ready { url, formation, took } => {
+            let formation: BTreeMap<String, u32> =
+                formation.iter().map(|(name, quantity)| (name.to_string(), *quantity)).collect();
+            json!({"event": "ready", "url": url, "formation": formation, "seconds": took.as_secs_f64()})
+        }
+        News::Stopping(why) => json!({"event": "stopping", "why": why}),
+        News::Stopped => json!({"event": "stopped"}),
+        News::End => return None,
+    })
+}
+
+fn step_json(label: &str, event: &BuildEvent) -> Option<Value> {
+    match event {
+        BuildEvent::Step(step) if step.finished => Some(json!({
+            "event": "build-step",
+            "types": label,
+            "name": step.name,
+            "cached": step.cached,
+            "error": step.error,
+        })),
+        BuildEvent::Output { bytes, .. } => Some(json!({
+            "event": "build-output",
+            "types": label,
+            "text": String::from_utf8_lossy(bytes),
+        })),
+        BuildEvent::Step(_) | BuildEvent::Context(_) | BuildEvent::Pull(..) => None,
+    }
+}

@@ -1,0 +1,132 @@
+//! `dynosim run`
+
+use super::args::Run;
+use super::session::Session;
+use super::terminal::{self, Raw};
+use crate::engine::{Console, Output, Signal};
+use crate::logs::{Logs, LogsOptions};
+use crate::model::dyno::DynoSize;
+use crate::platform::PlatformError;
+use crate::platform::deploy::Ground;
+use crate::platform::interrupt::{self, Interrupter};
+use crate::platform::one_off::{self, ClientInput, RunOptions};
+use std::io::{self, Write};
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+pub(super) async fn run(session: &Session, args: Run) -> Result<ExitCode, PlatformError> {
+    let sources = session.sources(Some(&args.build))?;
+    sources.loaded.require_config().map_err(PlatformError::Project)?;
+    let state = sources.state.clone();
+    let app_runs = state.holder().map_err(PlatformError::io("look for a running up"))?.is_some();
+    let (run, _alive) = state.open_run(&session.clock).map_err(PlatformError::io("register the run"))?;
+    let project = session.project(sources).await?;
+    if !app_runs {
+        project.sweep().await?;
+    }
+    let (folder, clock) = (state.file("journal"), session.clock.clone());
+    let logs = if app_runs {
+        Logs::open_beside(&folder, clock)
+    } else {
+        Logs::open(&folder, clock, LogsOptions::default()).map_err(PlatformError::io("open the log"))?
+    };
+    let ground = Ground {
+        run: project.run_identity(&run),
+        project: project.clone(),
+        logs: logs.clone(),
+        rules: args.rules.dynos(),
+    };
+    let tty = !args.no_tty && terminal::is_interactive();
+    let (columns, rows) = terminal::size();
+    let options = RunOptions {
+        words: args.words.clone(),
+        process_type: args.process_type.clone(),
+        size: args.rules.size.unwrap_or(DynoSize::BASIC),
+        env: args.set.iter().cloned().collect(),
+        console: if tty { Console::Terminal(columns, rows) } else { Console::Pipe },
+        build: args.build.options(),
+        launch: args.rules.launch(),
+        app_runs,
+    };
+    let status = attached(&ground, &options, tty).await;
+    if let Err(error) = logs.close().await {
+        session.report.note(error.to_string());
+    }
+    let live = state.runs().map(|runs| runs.live).unwrap_or_default();
+    let others: Vec<String> = live.into_iter().filter(|other| *other != run).collect();
+    let swept = project.engine.sweep(&project.identity.id, &others).await;
+    let status = status?;
+    swept?;
+    Ok(ExitCode::from(u8::try_from(status & 0xff).unwrap_or(1)))
+}
+
+/// Runs the dyno with this process's streams as its own.
+async fn attached(ground: &Ground, options: &RunOptions, tty: bool) -> Result<i32, PlatformError> {
+    let (output, printed) = mpsc::channel(64);
+    let (input, given) = mpsc::channel(64);
+    let (interrupter, interrupt) = interrupt::channel();
+    let dyno = tokio::select! {
+        dyno = one_off::start(ground, options, output) => dyno?,
+        _ = ctrl_c() => return Err(PlatformError::Interrupted),
+    };
+    let raw = if tty { Some(Raw::new().map_err(PlatformError::io("use the terminal"))?) } else { None };
+    let writer = tokio::spawn(write_output(printed));
+    terminal::read_stdin(input.clone());
+    watch_signals(input, interrupter, tty).map_err(PlatformError::io("listen for signals"))?;
+    let status = dyno.attend(given, &interrupt).await;
+    let _ = writer.await;
+    drop(raw);
+    Ok(status)
+}
+
+async fn ctrl_c() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Ctrl-C is the dyno's own affair; SIGTERM and SIGHUP end it; a new window size is passed on.
+fn watch_signals(input: mpsc::Sender<ClientInput>, interrupter: Interrupter, tty: bool) -> io::Result<()> {
+    let mut int = signal(SignalKind::interrupt())?;
+    let mut term = signal(SignalKind::terminate())?;
+    let mut hup = signal(SignalKind::hangup())?;
+    let mut size = signal(SignalKind::window_change())?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                Some(()) = int.recv() => {
+                    let _ = input.send(ClientInput::Signal(Signal::Int)).await;
+                }
+                Some(()) = term.recv() => {
+                    interrupter.press("SIGTERM");
+                }
+                Some(()) = hup.recv() => {
+                    let _ = input.send(ClientInput::Signal(Signal::Hup)).await;
+                    interrupter.press("SIGHUP");
+                }
+                Some(()) = size.recv(), if tty => {
+                    let (columns, rows) = terminal::size();
+                    let _ = input.send(ClientInput::Size(columns, rows)).await;
+                }
+                else => return,
+            }
+        }
+    });
+    Ok(())
+}
+
+async fn write_output(mut printed: mpsc::Receiver<Output>) {
+    while let Some(piece) = printed.recv().await {
+        let written = tokio::task::spawn_blocking(move || {
+            if piece.stderr {
+                io::stderr().lock().write_all(&piece.bytes)
+            } else {
+                let mut out = io::stdout().lock();
+                out.write_all(&piece.bytes).and_then(|()| out.flush())
+            }
+        });
+        // Nobody reads any more: the dyno may go on printing into nothing.
+        let _ = written.await;
+    }
+}

@@ -1,0 +1,146 @@
+//! What the subcommands have in common: the options, the environment, and how both become the platform's values.
+
+use super::args::{BuildArgs, Common, Fs, Rules};
+use super::news;
+use super::printer::Printer;
+use crate::clock::Clock;
+use crate::engine::docker::{self, DockerEngine};
+use crate::engine::{EngineError, Filesystem};
+use crate::manifest::{EnvFileOption, LoadOptions};
+use crate::model::launch::LaunchOptions;
+use crate::platform::PlatformError;
+use crate::platform::builds::BuildOptions;
+use crate::platform::deploy::DynoRules;
+use crate::platform::project::{Place, Project, Sources};
+use crate::platform::report::{News, Reporter};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// One invocation.
+pub(super) struct Session {
+    pub(super) common: Common,
+    pub(super) printer: Printer,
+    pub(super) clock: Clock,
+    pub(super) report: Reporter,
+    news: Option<mpsc::UnboundedReceiver<News>>,
+    shown: Option<JoinHandle<()>>,
+}
+
+impl Session {
+    pub(super) fn new(common: Common, printer: Printer) -> Self {
+        let (report, news) = Reporter::new();
+        Self { common, printer, clock: Clock::system(), report, news: Some(news), shown: None }
+    }
+
+    /// Starts to show the platform's news.
+    pub(super) fn show_news(&mut self) {
+        if let Some(news) = self.news.take() {
+            self.shown = Some(tokio::spawn(news::show(self.printer, news)));
+        }
+    }
+
+    /// Waits until all news so far is shown.
+    pub(super) async fn finish_news(&mut self) {
+        self.report.tell(News::End);
+        if let Some(shown) = self.shown.take() {
+            let _ = shown.await;
+        }
+    }
+
+    /// Which project, and where its state is.
+    pub(super) fn place(&self) -> Result<Place, PlatformError> {
+        Ok(Place {
+            folder: self.common.directory.clone().unwrap_or_else(|| PathBuf::from(".")),
+            instance: self.common.name.clone().unwrap_or_default(),
+            state_base: state_base()?,
+        })
+    }
+
+    /// Reads the project's files.
+    pub(super) fn sources(&self, build: Option<&BuildArgs>) -> Result<Sources, PlatformError> {
+        let place = self.place()?;
+        let options = LoadOptions {
+            root: place.folder.clone(),
+            recursive: self.common.recursive,
+            env_files: self.common.env.iter().map(|path| env_file(path)).collect::<Result<_, _>>()?,
+            interpolate: self.common.env_interpolate,
+            build_args: build.map(|build| build.args.iter().cloned().collect()).unwrap_or_default(),
+            context_path: build.and_then(|build| build.context_path.as_deref()).map(absolute).transpose()?,
+            ..LoadOptions::default()
+        };
+        Sources::read(&place, options, &self.clock, &self.report)
+    }
+
+    /// Finds the engine; `folder` is where it keeps files that dynos see.
+    pub(super) async fn engine(&self, folder: &Path) -> Result<DockerEngine, EngineError> {
+        docker::find(self.common.engine.as_deref(), &environment, folder).await
+    }
+
+    /// Puts an engine under a project that was read.
+    pub(super) async fn project(&self, sources: Sources) -> Result<Arc<Project>, PlatformError> {
+        let engine = self.engine(&sources.state.file("engine")).await?;
+        Ok(Arc::new(Project {
+            app: sources.loaded.app,
+            identity: sources.identity,
+            state: sources.state,
+            engine: Arc::new(engine),
+            clock: self.clock.clone(),
+            report: self.report.clone(),
+            user: user(),
+        }))
+    }
+}
+
+/// A variable of the host's environment. Read for dynosim's own use only: it never reaches a dyno.
+pub(super) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn env_file(path: &Path) -> Result<EnvFileOption, PlatformError> {
+    Ok(EnvFileOption { path: absolute(path)?, name: path.display().to_string() })
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, PlatformError> {
+    std::path::absolute(path).map_err(PlatformError::io(format!("find {}", path.display())))
+}
+
+/// `$XDG_STATE_HOME/dynosim`, else `~/.local/state/dynosim`.
+fn state_base() -> Result<PathBuf, PlatformError> {
+    let xdg = environment("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = xdg.or_else(|| environment("HOME").map(|home| Path::new(&home).join(".local/state")));
+    base.map(|base| base.join("dynosim"))
+        .ok_or_else(|| PlatformError::io("find the state folder")(std::io::Error::other("set HOME or XDG_STATE_HOME")))
+}
+
+/// Who makes releases, in the shape of Heroku's log lines.
+fn user() -> String {
+    let name = environment("USER").or_else(|| environment("LOGNAME")).unwrap_or_else(|| "user".into());
+    format!("{name}@localhost")
+}
+
+impl BuildArgs {
+    pub(super) fn options(&self) -> BuildOptions {
+        BuildOptions { platform: self.platform.clone(), no_cache: self.no_cache }
+    }
+}
+
+impl Rules {
+    pub(super) fn dynos(&self) -> DynoRules {
+        let filesystem = match self.fs {
+            Fs::ReadOnly => Filesystem::ReadOnly { writable: self.writable.clone() },
+            Fs::Ephemeral => Filesystem::Ephemeral,
+        };
+        DynoRules {
+            timeouts: self.timeouts.clone(),
+            filesystem,
+            metadata: self.metadata,
+            runtime_metrics: self.log_runtime_metrics,
+        }
+    }
+
+    pub(super) fn launch(&self) -> LaunchOptions {
+        LaunchOptions { login_shell: self.login_shell, one_word_entrypoint: self.one_word_entrypoint }
+    }
+}

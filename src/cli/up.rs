@@ -1,0 +1,63 @@
+//! `dynosim up`
+
+use super::args::Up;
+use super::session::Session;
+use super::{signals, stream};
+use crate::logs::{Logs, LogsOptions};
+use crate::model::exit_code::ExitCode as Code;
+use crate::platform::PlatformError;
+use crate::platform::down::was_asked;
+use crate::platform::interrupt;
+use crate::platform::port::{DEFAULT, PortChoice};
+use crate::platform::state::{Held, Holder, LockError, StateDir};
+use crate::platform::up::{UpOptions, UpSession, formation_of, up};
+use std::path::Path;
+use std::process::ExitCode;
+
+pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, PlatformError> {
+    let sources = session.sources(Some(&args.build))?;
+    sources.loaded.require_config().map_err(PlatformError::Project)?;
+    let options = UpOptions {
+        quantities: args.quantities.iter().cloned().collect(),
+        size: args.rules.size,
+        port: args.port.map_or(DEFAULT, PortChoice::Exactly),
+        build: args.build.options(),
+        rules: args.rules.dynos(),
+        launch: args.rules.launch(),
+    };
+    // What is wrong with the command line is said before an engine is looked for.
+    formation_of(&sources.loaded.app, &options)?;
+    let state = sources.state.clone();
+    let app = sources.loaded.app.name.clone();
+    let (run, _alive) = state.open_run(&session.clock).map_err(PlatformError::io("register the run"))?;
+    let held = hold(&state, &app, &sources.identity.root, &run)?;
+    let (interrupter, interrupt) = interrupt::channel();
+    let for_down = state.clone();
+    signals::listen(interrupter, session.report.clone(), move || was_asked(&for_down))
+        .map_err(PlatformError::io("listen for signals"))?;
+
+    let project = session.project(sources).await?;
+    let logs = Logs::open(&state.file("journal"), session.clock.clone(), LogsOptions::default())
+        .map_err(PlatformError::io("open the log"))?;
+    stream::watch_journal(&logs, session.report.clone());
+    let printed = stream::print_from_now(&logs, session.printer, session.report.clone());
+    let result = up(UpSession { project, logs: logs.clone(), held, interrupt }, &options).await;
+    if let Err(error) = logs.close().await {
+        session.report.note(error.to_string());
+    }
+    printed.finish().await;
+    result.map(|why| super::code(if why == signals::DOWN { Code::Ok } else { Code::Interrupted }))
+}
+
+/// Takes the app, or says who has it.
+fn hold(state: &StateDir, app: &str, root: &Path, run: &str) -> Result<(Held, Holder), PlatformError> {
+    let holder = Holder { pid: std::process::id(), folder: root.to_owned(), port: None, run: run.to_owned() };
+    match state.hold(&holder) {
+        Ok(held) => Ok((held, holder)),
+        Err(LockError::Held(other)) => {
+            let unknown = Holder { pid: 0, ..holder };
+            Err(PlatformError::AlreadyRunning { app: app.to_owned(), holder: other.unwrap_or(unknown) })
+        }
+        Err(LockError::Io(error)) => Err(PlatformError::io("lock the app")(error)),
+    }
+}

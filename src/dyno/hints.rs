@@ -1,0 +1,219 @@
+//! Reads along with an app's output for refused writes and other wants of root, and names each cause once.
+//!
+//! Reading must cost next to nothing: one pass for the rare byte sequences that every such message holds, and the
+//! rest only on a hit.
+
+use crate::engine::Filesystem;
+use crate::model::dyno::DynoName;
+use memchr::memmem::Finder;
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+/// How many different paths are explained for one start of a dyno.
+const MOST: usize = 10;
+/// How far before and after a hit the line is looked at.
+const REACH: usize = 300;
+
+struct Needles {
+    read_only: [Finder<'static>; 2],
+    refused: [Finder<'static>; 5],
+}
+
+static NEEDLES: LazyLock<Needles> = LazyLock::new(|| Needles {
+    read_only: [Finder::new("ead-only file system"), Finder::new("EROFS")],
+    refused: [
+        Finder::new("ermission denied"),
+        Finder::new("EACCES"),
+        Finder::new("peration not permitted"),
+        Finder::new("re you root"),
+        Finder::new("uperuser privilege"),
+    ],
+});
+
+/// Watches the output of one start of one dyno.
+pub struct WriteHints {
+    dyno: DynoName,
+    uid: u32,
+    filesystem: Filesystem,
+    told: BTreeSet<String>,
+}
+
+impl WriteHints {
+    /// For a dyno that runs as `uid` under these rules.
+    pub fn new(dyno: DynoName, uid: u32, filesystem: Filesystem) -> Self {
+        Self { dyno, uid, filesystem, told: BTreeSet::new() }
+    }
+
+    /// Explanations that this piece of output calls for, each path once.
+    pub fn read(&mut self, output: &[u8]) -> Vec<String> {
+        let mut hints = Vec::new();
+        if self.told.len() >= MOST {
+            return hints;
+        }
+        for (finders, read_only) in [(&NEEDLES.read_only[..], true), (&NEEDLES.refused[..], false)] {
+            for finder in finders {
+                for place in finder.find_iter(output).take(MOST) {
+                    if let Some(hint) = self.hint(line_around(output, place), around(output, place), read_only) {
+                        hints.push(hint);
+                    }
+                }
+            }
+        }
+        hints
+    }
+
+    /// `line` holds the message, `near` also what was printed just before and after it.
+    fn hint(&mut self, line: &[u8], near: &[u8], read_only: bool) -> Option<String> {
+        if self.told.len() >= MOST {
+            return None;
+        }
+        let (line, near) = (String::from_utf8_lossy(line), String::from_utf8_lossy(near));
+        let dyno = &self.dyno;
+        let (key, text) = if !read_only && is_low_port(&line, &near) {
+            let text = format!(
+                "{dyno} may not bind a port below 1024: only root may, and no dyno is root (uid {}): bind 0.0.0.0:$PORT",
+                self.uid
+            );
+            ("a low port".to_owned(), text)
+        } else if line.contains("re you root") || line.contains("uperuser privilege") {
+            let text = format!(
+                "{dyno} runs a program that wants to be root; no dyno is (uid {}), whatever USER says: install packages \
+                 in the Dockerfile",
+                self.uid
+            );
+            ("root".to_owned(), text)
+        } else {
+            let path = path_in(&line)?;
+            (path.to_owned(), self.about_path(path, &line, read_only))
+        };
+        self.told.insert(key).then_some(text)
+    }
+
+    fn about_path(&self, path: &str, line: &str, read_only: bool) -> String {
+        let (dyno, uid) = (&self.dyno, self.uid);
+        let folder = path.rsplit_once('/').map_or("/", |(folder, _)| if folder.is_empty() { "/" } else { folder });
+        if read_only && matches!(self.filesystem, Filesystem::ReadOnly { .. }) {
+            return format!(
+                "{dyno} may not write {path}: its file system is read-only but for /tmp, /var/tmp and /dev/shm; on \
+                 Heroku the file would be gone with the dyno: write to /tmp or to a service, allow it here with \
+                 `--writable {folder}`, or use Heroku's own way with `--fs ephemeral`"
+            );
+        }
+        if line.contains("chown") || line.contains("peration not permitted") {
+            return format!(
+                "{dyno} may not change the owner or mode of {path}: only root and the owner may, and the dyno runs as a \
+                 random user (uid {uid}): do it in the Dockerfile"
+            );
+        }
+        format!(
+            "{dyno} may not use {path}: it runs as an unprivileged user (uid {uid}), on Heroku too, whatever USER says: \
+             give the path away in the Dockerfile (`RUN chmod -R a+rwX …`) or use /tmp"
+        )
+    }
+}
+
+/// Whether the refusal is about a port: the message names none but 80 or 443, or a bind stands next to it.
+fn is_low_port(line: &str, near: &str) -> bool {
+    let names_port = [":80", ":443", " 80", " 443"].iter().any(|port| {
+        line.match_indices(port).any(|(at, _)| !line[at + port.len()..].starts_with(|c: char| c.is_ascii_digit()))
+    });
+    let binds = |text: &str| text.contains("bind") || text.contains("listen EACCES") || text.contains("make_sock");
+    (names_port && binds(line)) || (path_in(line).is_none() && near.contains(".bind("))
+}
+
+/// The bytes before and after a place.
+fn around(output: &[u8], place: usize) -> &[u8] {
+    &output[place.saturating_sub(2 * REACH)..(place + REACH).min(output.len())]
+}
+
+fn line_around(output: &[u8], place: usize) -> &[u8] {
+    let from = place.saturating_sub(REACH);
+    let to = (place + REACH).min(output.len());
+    let start = memchr::memrchr(b'\n', &output[from..place]).map_or(from, |at| from + at + 1);
+    let end = memchr::memchr(b'\n', &output[place..to]).map_or(to, |at| place + at);
+    &output[start..end]
+}
+
+/// The first absolute path in a message, without the punctuation around it.
+fn path_in(line: &str) -> Option<&str> {
+    let mut from = 0;
+    while let Some(at) = line[from..].find('/') {
+        let start = from + at;
+        let before = line[..start].chars().next_back();
+        let alone = before.is_none_or(|c| c.is_whitespace() || "'\"`([{<=:‘“".contains(c));
+        let rest = &line[start..];
+        let end = rest.find(|c: char| c.is_whitespace() || "'\"`)]}>,;’”".contains(c)).unwrap_or(rest.len());
+        let path = rest[..end].trim_end_matches([':', '.']);
+        if alone && path.len() > 1 && !path.starts_with("//") {
+            return Some(path);
+        }
+        from = start + end.max(1);
+        if from >= line.len() {
+            break;
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{WriteHints, path_in};
+    use crate::engine::Filesystem;
+    use crate::model::dyno::DynoName;
+    use crate::model::process_type::ProcessType;
+
+    #[test]
+    fn paths_are_found_in_the_words_of_common_runtimes() {
+        for (line, path) in [
+            ("OSError: [Errno 30] Read-only file system: '/app/data.db'", "/app/data.db"),
+            ("Error: EROFS: read-only file system, open '/app/log.txt'", "/app/log.txt"),
+            ("sh: can't create /data/x: Read-only file system", "/data/x"),
+            ("touch: cannot touch '/var/log/app.log': Permission denied", "/var/log/app.log"),
+            ("mkdir: can't create directory '/cache/': Permission denied", "/cache/"),
+            ("chown: /srv: Operation not permitted", "/srv"),
+            ("Errno::EACCES: Permission denied @ rb_sysopen - /app/tmp/pids/server.pid", "/app/tmp/pids/server.pid"),
+            ("open /etc/hosts.new: permission denied", "/etc/hosts.new"),
+        ] {
+            assert_eq!(path_in(line), Some(path), "{line}");
+        }
+        assert_eq!(path_in("see https://example.com/x and/or y"), None);
+    }
+
+    #[test]
+    fn each_path_is_explained_once_with_the_cure() {
+        let web = DynoName::new(ProcessType::web(), 1);
+        let mut hints = WriteHints::new(web, 12_345, Filesystem::ReadOnly { writable: vec![] });
+        let output = b"a\nError: EROFS: read-only file system, open '/app/log.txt'\nb\n";
+        let first = hints.read(output);
+        assert_eq!(first.len(), 1, "{first:?}");
+        assert!(first[0].contains("/app/log.txt") && first[0].contains("--writable /app`"), "{}", first[0]);
+        assert!(hints.read(output).is_empty());
+        let denied = hints.read(b"touch: /srv/x: Permission denied\n");
+        assert!(denied[0].contains("uid 12345"), "{denied:?}");
+    }
+
+    #[test]
+    fn r1_5_what_needs_root_is_named_for_what_it_is() {
+        let web = DynoName::new(ProcessType::web(), 1);
+        let mut hints = WriteHints::new(web, 12_345, Filesystem::Ephemeral);
+        let traceback = b"  File \"/usr/lib/python3.11/socketserver.py\", line 472, in server_bind\n    \
+            self.socket.bind(self.server_address)\nPermissionError: [Errno 13] Permission denied\n";
+        assert!(hints.read(traceback)[0].contains("port below 1024"));
+        for (output, word) in [
+            (&b"chown: changing ownership of '/srv': Operation not permitted\n"[..], "owner or mode of /srv"),
+            (b"E: Unable to lock directory /var/lib/apt/lists/, are you root?\n", "wants to be root"),
+        ] {
+            let hint = hints.read(output);
+            assert!(hint[0].contains(word), "{hint:?}");
+        }
+        let mut fresh = WriteHints::new(DynoName::new(ProcessType::web(), 2), 1, Filesystem::Ephemeral);
+        for port in [
+            "nginx: [emerg] bind() to 0.0.0.0:80 failed (13: Permission denied)\n",
+            "Error: listen EACCES: permission denied 0.0.0.0:443\n",
+        ] {
+            let hint = fresh.read(port.as_bytes());
+            fresh.told.clear();
+            assert!(hint[0].contains("port below 1024"), "{hint:?}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! A folder to an [`App`]: reads the files, puts together what they say, and collects everything that is wrong.
+
+use super::app_json::{self, AppJson};
+use super::assembly::{Assembled, Sources, assemble};
+use super::config::{self, Layers, MissingVar};
+use super::env_file::{self, EnvFile};
+use super::heroku_yml::{self, HerokuYml};
+use super::procfile::{self, Process};
+use super::{addons, app_name, dockerfiles, files, quantities};
+use crate::diagnostic::{Diagnostic, Severity, SourceFile};
+use crate::model::app::{App, TestEnvironment};
+use crate::model::config_vars::Origin;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What to load, and what the command line says about it. No `Debug`: it holds secrets.
+#[derive(Clone, Default)]
+pub struct LoadOptions {
+    /// The project's folder.
+    pub root: PathBuf,
+    /// `-R`: Dockerfiles of folders count, as `container:push -R` finds them.
+    pub recursive: bool,
+    /// `-e FILE`, in order, over `.env`.
+    pub env_files: Vec<EnvFileOption>,
+    /// Whether `$NAME` in `.env` files is replaced by variables set above it.
+    pub interpolate: bool,
+    /// `--arg`: build args over those of `build.config`.
+    pub build_args: BTreeMap<String, String>,
+    /// `--context-path`, absolute: the build context of every image, instead of the Dockerfile's folder.
+    pub context_path: Option<PathBuf>,
+    /// Secrets of app.json that were generated at an earlier start, by name.
+    pub generated: BTreeMap<String, String>,
+}
+
+/// One `-e FILE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvFileOption {
+    /// Where it is, absolute.
+    pub path: PathBuf,
+    /// As the user named it; shown in origins and messages.
+    pub name: String,
+}
+
+/// A project that can be built; [`Loaded::require_config`] says whether it can also run.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The app.
+    pub app: App,
+    /// Warnings and notes, in the order of the files.
+    pub findings: Vec<Diagnostic>,
+    /// The files that were read, absolute.
+    pub sources: Vec<PathBuf>,
+    /// Variables that app.json requires and nobody sets.
+    pub missing: Vec<MissingVar>,
+    /// Secrets that app.json wants generated and that [`LoadOptions::generated`] does not have: make them, keep them,
+    /// and hand them to [`Loaded::supply_secret`].
+    pub wanted_secrets: BTreeSet<String>,
+    base_secrets: BTreeSet<String>,
+    test_secrets: BTreeSet<String>,
+}
+
+impl Loaded {
+    /// What stops dynos from starting: required variables without a value, and a config over Heroku's limit (R4, R8).
+    pub fn require_config(&self) -> Result<(), Vec<Diagnostic>> {
+        let mut errors: Vec<Diagnostic> = self.missing.iter().map(MissingVar::finding).collect();
+        errors.extend(config::too_large(&self.app.config));
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// Takes in a secret that was generated for one of [`Loaded::wanted_secrets`].
+    pub fn supply_secret(&mut self, name: &str, value: &str) {
+        if self.base_secrets.contains(name) {
+            self.app.config.set(name, value, Origin::Generated);
+        }
+        if let Some(test) = self.app.test_environment.as_mut().filter(|_| self.test_secrets.contains(name)) {
+            test.config.set(name, value, Origin::Generated);
+        }
+        self.wanted_secrets.remove(name);
+    }
+}
+
+/// Reads the project. On failure every error comes back, with the warnings and notes that go with them.
+pub fn load(options: &LoadOptions) -> Result<Loaded, Vec<Diagnostic>> {
+    let root = files::real_folder(&options.root).map_err(|error| vec![error])?;
+    let mut project = Project::default();
+    project.read(&root, options);
+    if project.has_errors() {
+        return Err(project.findings);
+    }
+    let assembled = project.assemble(&root, options);
+    if project.has_errors() {
+        return Err(project.findings);
+    }
+    let loaded = project.finish(root, options, assembled);
+    if loaded.findings.iter().any(|f| f.severity == Severity::Error) { Err(loaded.findings) } else { Ok(loaded) }
+}
+
+/// The files of a project, parsed.
+#[derive(Default)]
+struct Project {
+    yml: Option<HerokuYml>,
+    procfile: Option<(Arc<SourceFile>, Vec<Process>)>,
+    json: Option<AppJson>,
+    env: Vec<EnvFile>,
+    sources: Vec<PathBuf>,
+    findings: Vec<Diagnostic>,
+}
+
+impl Project {
+    fn read(&mut self, root: &Path, options: &LoadOptions) {
+        self.findings.extend(files::misnamed(root));
+        if let Some(file) = self.file(root.join("heroku.yml"), "heroku.yml") {
+            let (yml, findings) = heroku_yml::parse(&file);
+            self.yml = Some(yml);
+            self.findings.extend(findings);
+        }
+        if let Some(file) = self.file(root.join("Procfile"), "Procfile") {
+            let (processes, findings) = procfile::parse(&file);
+            self.procfile = Some((file, processes));
+            self.findings.extend(findings);
+        }
+        if let Some(file) = self.file(root.join("app.json"), "app.json") {
+            let (json, findings) = app_json::parse(&file);
+            self.json = Some(json);
+            self.findings.extend(findings);
+        }
+        let mut known = options.interpolate.then(BTreeMap::new);
+        if let Some(file) = self.file(root.join(".env"), ".env") {
+            self.env_file(&file, known.as_mut());
+        }
+        for option in &options.env_files {
+            match self.file(option.path.clone(), &option.name) {
+                Some(file) => self.env_file(&file, known.as_mut()),
+                None if !option.path.exists() => self
+                    .findings
+                    .push(Diagnostic::error(format!("there is no file {}", option.name)).help("it was named with -e")),
+                None => {}
+            }
+        }
+    }
+
+    fn env_file(&mut self, file: &SourceFile, known: Option<&mut BTreeMap<String, String>>) {
+        let (env, findings) = env_file::parse(&file.name, &file.text, known);
+        self.env.push(env);
+        self.findings.extend(findings);
+    }
+
+    /// A file that is there; one that cannot be read becomes a finding.
+    fn file(&mut self, path: PathBuf, name: &str) -> Option<Arc<SourceFile>> {
+        match files::read(&path, name) {
+            Ok(file) => {
+                // A pipe (`-e <(…)`) can be read once, and never changes.
+                self.sources.extend(path.is_file().then_some(path));
+                file
+            }
+            Err(fault) => {
+                self.findings.push(fault);
+                None
+            }
+        }
+    }
+
+    fn assemble(&mut self, root: &Path, options: &LoadOptions) -> Assembled {
+        let named = self.yml.as_ref().and_then(|yml| yml.images.as_ref()).is_some_and(|images| !images.is_empty());
+        let found = if named { Ok((Vec::new(), Vec::new())) } else { dockerfiles::discover(root, options.recursive) };
+        let found = match found {
+            Ok((found, findings)) => {
+                self.findings.extend(findings);
+                found
+            }
+            Err(error) => {
+                let title = format!("the folder {} cannot be listed: {error}", root.display());
+                self.findings.push(Diagnostic::error(title));
+                Vec::new()
+            }
+        };
+        let mut assembled = assemble(&Sources {
+            root,
+            yml: self.yml.as_ref(),
+            procfile: self.procfile.as_ref().map(|(file, processes)| (file, processes.as_slice())),
+            dockerfiles: &found,
+            context: options.context_path.as_deref(),
+            args: &options.build_args,
+        });
+        self.findings.append(&mut assembled.findings);
+        assembled
+    }
+
+    fn finish(mut self, root: PathBuf, options: &LoadOptions, assembled: Assembled) -> Loaded {
+        let layers =
+            Layers { yml: self.yml.as_ref(), app: self.json.as_ref(), files: &self.env, generated: &options.generated };
+        let mut settled = config::settle(&layers);
+        let in_test = config::settle_for_test(&layers);
+        self.findings.append(&mut settled.findings);
+        let json = self.json.as_ref();
+        let base = json.map(|json| &json.base);
+        let mut addons = self.yml.as_ref().map(|yml| yml.addons.clone()).unwrap_or_default();
+        addons::merge(&mut addons, base.and_then(|base| base.addons.clone()).unwrap_or_default());
+        self.findings.extend(addons::report(&addons, &settled.config));
+        let wanted = base.and_then(|base| base.formation.as_deref());
+        let formation = quantities::formation(&assembled, json.zip(wanted), &mut self.findings);
+        self.findings.extend(quantities::idle_notes(&assembled, &formation));
+        let test = json.and_then(|json| Some((json, json.test.as_ref()?)));
+        let test_secrets = if test.is_some() { in_test.secrets } else { BTreeSet::new() };
+        let test_environment = test.map(|(json, test)| TestEnvironment {
+            config: in_test.config,
+            formation: test
+                .formation
+                .as_deref()
+                .map(|wanted| quantities::formation(&assembled, Some((json, wanted)), &mut self.findings)),
+            addons: test.addons.clone().unwrap_or_else(|| addons.clone()),
+            test_setup: test.test_setup.clone(),
+            test: test.test.clone(),
+        });
+        let app = App {
+            name: app_name::of(json, &root, &mut self.findings),
+            root,
+            builds: assembled.builds,
+            processes: assembled.processes,
+            release: assembled.release,
+            config: settled.config,
+            formation,
+            addons,
+            scripts: base.map(|base| base.scripts.clone()).unwrap_or_default(),
+            test_environment,
+            from_heroku_yml: self.yml.is_some(),
+        };
+        Loaded {
+            app,
+            findings: self.findings,
+            sources: self.sources,
+            missing: settled.missing,
+            wanted_secrets: settled.secrets.union(&test_secrets).cloned().collect(),
+            base_secrets: settled.secrets,
+            test_secrets,
+        }
+    }
+
+    fn has_errors(&self) -> bool {
+        self.findings.iter().any(|f| f.severity == Severity::Error)
+    }
+}
+
+#[cfg(test)]
+mod tests;

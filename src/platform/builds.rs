@@ -1,0 +1,209 @@
+//! From Dockerfiles to a slug: one build for each distinct set of inputs, none where nothing changed.
+
+use super::error::PlatformError;
+use super::project::Project;
+use super::report::News;
+use super::store::{Builds, Built, Images};
+use crate::engine::context::fingerprint;
+use crate::engine::{BuildEvent, BuildPlan, Engine, EngineError};
+use crate::model::app::Build;
+use crate::model::image::{ImageFacts, ImageId};
+use crate::model::process_type::ProcessType;
+use crate::model::release::Slug;
+use futures_util::future::join_all;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// The images of an app and what they say about themselves.
+#[derive(Clone, Debug, Default)]
+pub struct BuiltSlug {
+    /// By process type.
+    pub slug: Slug,
+    /// By process type.
+    pub facts: BTreeMap<ProcessType, Arc<ImageFacts>>,
+}
+
+/// One build that serves one or more process types.
+struct Group {
+    types: Vec<ProcessType>,
+    plan: BuildPlan,
+}
+
+struct Outcome {
+    types: Vec<ProcessType>,
+    built: Built,
+    facts: ImageFacts,
+}
+
+/// How a project is built.
+#[derive(Clone, Debug)]
+pub struct BuildOptions {
+    /// `linux/amd64` unless told otherwise.
+    pub platform: String,
+    /// Build every step anew, whatever is known.
+    pub no_cache: bool,
+}
+
+/// Builds what `wanted` names, in parallel, and forgets images that were replaced.
+pub async fn build(
+    project: &Project,
+    wanted: &BTreeSet<ProcessType>,
+    options: &BuildOptions,
+) -> Result<BuiltSlug, PlatformError> {
+    let mut known = Builds::open(project.state.file("builds.json"));
+    let mut images = Images::open(project.state.file("images.json"));
+    let groups = groups(project, wanted, options);
+    let outcomes =
+        join_all(groups.into_iter().map(|group| one(project, group, &known, &images, options.no_cache))).await;
+    let mut slug = BuiltSlug::default();
+    let mut failed = None;
+    for outcome in outcomes {
+        match outcome {
+            Ok(outcome) => keep(outcome, &mut slug, &mut known, &mut images),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    // What was built is kept even when another image failed: the next try need not build it again.
+    let used: BTreeSet<&str> = known.value.values().map(|built| built.image.0.as_str()).collect();
+    images.value.retain(|id, _| used.contains(id.as_str()));
+    known.save().map_err(PlatformError::io("remember the builds"))?;
+    images.save().map_err(PlatformError::io("remember the images"))?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let current: Vec<ImageId> = known.value.values().map(|built| built.image.clone()).collect();
+    if let Err(error) = project.engine.prune_images(&project.repository(), &current).await {
+        project.report.note(format!("replaced images were not removed: {error}"));
+    }
+    Ok(slug)
+}
+
+fn groups(project: &Project, wanted: &BTreeSet<ProcessType>, options: &BuildOptions) -> Vec<Group> {
+    let mut groups: Vec<(Vec<ProcessType>, &Build)> = Vec::new();
+    for (process_type, build) in &project.app.builds {
+        if !wanted.contains(process_type) {
+            continue;
+        }
+        match groups.iter_mut().find(|(_, other)| *other == build) {
+            Some((types, _)) => types.push(process_type.clone()),
+            None => groups.push((vec![process_type.clone()], build)),
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(types, build)| {
+            let names: Vec<&str> = types.iter().map(ProcessType::as_str).collect();
+            let plan = BuildPlan {
+                label: names.join(", "),
+                repository: format!("{}/{}", project.repository(), types[0].as_str().to_ascii_lowercase()),
+                dockerfile: build.dockerfile.clone(),
+                context: build.context.clone(),
+                target: build.target.clone(),
+                args: build.args.clone(),
+                platform: options.platform.clone(),
+                no_cache: options.no_cache,
+            };
+            Group { types, plan }
+        })
+        .collect()
+}
+
+async fn one(
+    project: &Project,
+    group: Group,
+    known: &Builds,
+    images: &Images,
+    anew: bool,
+) -> Result<Outcome, PlatformError> {
+    let Group { types, plan } = group;
+    let began = Instant::now();
+    let inputs = inputs_of(&plan).await?;
+    let before = known.value.get(types[0].as_str()).filter(|built| built.inputs == inputs && !anew);
+    if let Some(built) = before
+        && let Some(facts) = still_there(project.engine.as_ref(), built, images).await?
+    {
+        done(project, &plan.label, &facts, began.elapsed(), None);
+        return Ok(Outcome { types, built: built.clone(), facts });
+    }
+    project.report.tell(News::BuildStarted { label: plan.label.clone() });
+    let (image, steps) = run(project, &plan).await?;
+    let facts = project.engine.inspect(&image).await?.ok_or_else(|| EngineError::Operation {
+        doing: format!("inspect the image of {}", plan.label),
+        reason: "the engine built it but does not have it".into(),
+    })?;
+    // Measured again after the build: what changed meanwhile is not in the image and must be built next time.
+    let after = inputs_of(&plan).await?;
+    let inputs = if after == inputs { inputs } else { String::new() };
+    done(project, &plan.label, &facts, began.elapsed(), Some(steps));
+    Ok(Outcome { types, built: Built { inputs, image }, facts })
+}
+
+async fn inputs_of(plan: &BuildPlan) -> Result<String, PlatformError> {
+    let (plan, label) = (plan.clone(), plan.label.clone());
+    tokio::task::spawn_blocking(move || fingerprint(&plan))
+        .await
+        .map_err(std::io::Error::other)
+        .and_then(|result| result)
+        .map_err(PlatformError::io(format!("read the build context of {label}")))
+}
+
+async fn still_there(engine: &dyn Engine, built: &Built, images: &Images) -> Result<Option<ImageFacts>, PlatformError> {
+    match images.value.get(&built.image.0) {
+        Some(facts) if engine.exists(&built.image).await? => Ok(Some(facts.clone())),
+        Some(_) => Ok(None),
+        None => Ok(engine.inspect(&built.image).await?),
+    }
+}
+
+async fn run(project: &Project, plan: &BuildPlan) -> Result<(ImageId, (usize, usize)), PlatformError> {
+    let (sink, mut events) = mpsc::unbounded_channel();
+    let (label, report) = (plan.label.clone(), project.report.clone());
+    let watch = async move {
+        let mut steps: BTreeMap<String, bool> = BTreeMap::new();
+        while let Some(event) = events.recv().await {
+            if let BuildEvent::Step(step) = &event {
+                steps.insert(step.id.clone(), step.cached);
+            }
+            report.tell(News::BuildProgress { label: label.clone(), event });
+        }
+        (steps.len(), steps.values().filter(|cached| **cached).count())
+    };
+    let build = async move {
+        let result = project.engine.build(plan, &sink).await;
+        drop(sink);
+        result
+    };
+    let (result, steps) = tokio::join!(build, watch);
+    match result {
+        Ok(image) => Ok((image, steps)),
+        Err(EngineError::Build(failure)) => Err(PlatformError::Build {
+            label: plan.label.clone(),
+            dockerfile: plan.dockerfile.strip_prefix(&project.app.root).unwrap_or(&plan.dockerfile).to_owned(),
+            failure,
+        }),
+        Err(other) => Err(other.into()),
+    }
+}
+
+fn done(project: &Project, label: &str, facts: &ImageFacts, took: Duration, steps: Option<(usize, usize)>) {
+    project.report.tell(News::BuildDone {
+        label: label.to_owned(),
+        image: ImageId(facts.id.clone()),
+        size: facts.size,
+        took,
+        steps,
+    });
+}
+
+fn keep(outcome: Outcome, slug: &mut BuiltSlug, known: &mut Builds, images: &mut Images) {
+    let facts = Arc::new(outcome.facts.clone());
+    images.value.insert(outcome.built.image.0.clone(), outcome.facts);
+    for process_type in outcome.types {
+        known.value.insert(process_type.to_string(), outcome.built.clone());
+        slug.slug.insert(process_type.clone(), outcome.built.image.clone());
+        slug.facts.insert(process_type, Arc::clone(&facts));
+    }
+}

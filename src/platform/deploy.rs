@@ -1,0 +1,260 @@
+//! A release: number it, run its command, and only then let its dynos boot (R9).
+
+use super::error::PlatformError;
+use super::interrupt::Interrupt;
+use super::project::Project;
+use super::report::News;
+use super::slate::{Runnable, Slate};
+use super::store::Releases;
+use crate::dyno::environment::Metadata;
+use crate::dyno::{Attachment, Dyno, DynoPlan, StopKind};
+use crate::engine::{Filesystem, RunIdentity};
+use crate::logs::Logs;
+use crate::model::config_vars::ConfigVars;
+use crate::model::dyno::{DynoKind, DynoName, DynoSize};
+use crate::model::limits;
+use crate::model::log::Message;
+use crate::model::process_type::ProcessType;
+use crate::model::release::{Release, ReleaseStatus, Slug};
+use crate::model::timeouts::Timeouts;
+use std::sync::Arc;
+use tokio::time::{Instant, sleep_until};
+
+/// The rules that all dynos of a command run under.
+#[derive(Clone, Debug)]
+pub struct DynoRules {
+    /// Deadlines.
+    pub timeouts: Timeouts,
+    /// What dynos may write to.
+    pub filesystem: Filesystem,
+    /// Metadata variables, by switch.
+    pub metadata: bool,
+    /// `log-runtime-metrics` lines, by switch.
+    pub runtime_metrics: bool,
+}
+
+/// Everything a dyno of this command has in common with its siblings.
+#[derive(Clone)]
+pub struct Ground {
+    /// The project.
+    pub project: Arc<Project>,
+    /// The log.
+    pub logs: Logs,
+    /// Labels.
+    pub run: RunIdentity,
+    /// Rules.
+    pub rules: DynoRules,
+}
+
+impl Ground {
+    /// The plan of one dyno of a release.
+    pub fn plan(&self, name: DynoName, kind: DynoKind, size: DynoSize, runnable: &Runnable, of: &Release) -> DynoPlan {
+        DynoPlan {
+            engine: Arc::clone(&self.project.engine),
+            logs: self.logs.clone(),
+            clock: self.project.clock.clone(),
+            run: self.run.clone(),
+            name,
+            kind,
+            size,
+            timeouts: self.rules.timeouts.clone(),
+            image: Arc::clone(&runnable.image),
+            launch: Arc::clone(&runnable.launch),
+            config: Arc::new(self.config_of(of)),
+            metadata: self.rules.metadata.then(|| self.metadata(of)),
+            filesystem: self.rules.filesystem.clone(),
+            runtime_metrics: self.rules.runtime_metrics,
+            attachment: Attachment::Log,
+        }
+    }
+
+    /// The release's config, with the origins where they are still known.
+    fn config_of(&self, release: &Release) -> ConfigVars {
+        let mut config = ConfigVars::new();
+        for (name, value) in &release.config {
+            let known = self.project.app.config.get(name).filter(|var| var.value == *value);
+            let origin = known.map_or(crate::model::config_vars::Origin::Release, |var| var.origin.clone());
+            config.set(name, value, origin);
+        }
+        config
+    }
+
+    fn metadata(&self, release: &Release) -> Metadata {
+        let id = &self.project.identity.id;
+        Metadata {
+            app_id: format!("{}-{}-4000-a000-{id}", &id[..8], &id[8..12]),
+            app_name: self.project.app.name.clone(),
+            version: release.version,
+            created_at: release.created_at.clone(),
+            commit: commit_of(&self.project.app.root),
+            description: release.description.clone(),
+        }
+    }
+
+    fn say(&self, text: impl AsRef<str>) {
+        self.logs.publish(&Message::api(format!("{} by user {}", text.as_ref(), self.project.user)));
+    }
+
+    /// Writes a line as the API does: `… by user user@example.com`.
+    pub fn api(&self, text: impl AsRef<str>) {
+        self.say(text);
+    }
+}
+
+/// Makes a release of a slug. Returns it once its dynos may boot.
+pub async fn deploy(
+    ground: &Ground,
+    releases: &mut Releases,
+    slug: Slug,
+    slate: &Slate,
+    interrupt: &Interrupt,
+) -> Result<Release, PlatformError> {
+    if releases.is_empty() {
+        for text in ["Initial release", "Release v1 created", "Enable Logplex", "Release v2 created"] {
+            ground.say(text);
+        }
+    }
+    let mut release = Release {
+        version: releases.next(),
+        description: describe(&slug),
+        user: ground.project.user.clone(),
+        created_at: rfc3339(ground),
+        slug,
+        config: ground.project.app.config.plain(),
+        status: if slate.release.is_some() { ReleaseStatus::Pending } else { ReleaseStatus::Succeeded },
+    };
+    let put = |releases: &mut Releases, release: &Release| {
+        releases.put(release.clone()).map_err(PlatformError::io(format!("write release {}", release.version)))
+    };
+    put(releases, &release)?;
+    let news = News::Release { version: release.version, description: release.description.clone() };
+    ground.project.report.tell(news);
+    ground.say(&release.description);
+    if let Some(runnable) = &slate.release {
+        let status = run_command(ground, runnable, slate, &release, interrupt).await;
+        let good = matches!(status, Some(0));
+        release.status = if good { ReleaseStatus::Succeeded } else { ReleaseStatus::Failed };
+        put(releases, &release)?;
+        if !good {
+            ground.say(format!("Release {} command failed", release.version));
+        }
+        match status {
+            Some(0) => {}
+            Some(status) => return Err(PlatformError::ReleaseFailed { version: release.version, status }),
+            None => return Err(PlatformError::Interrupted),
+        }
+    }
+    ground.say(format!("Release {} created", release.version));
+    Ok(release)
+}
+
+/// `Deployed web (eacd9b960537), worker (0c1d2e3f4a5b)` (R6.2, R13#7).
+fn describe(slug: &Slug) -> String {
+    let images: Vec<String> = slug.iter().map(|(name, image)| format!("{name} ({})", image.short())).collect();
+    format!("Deployed {}", images.join(", "))
+}
+
+fn rfc3339(ground: &Ground) -> String {
+    let now = ground.project.clock.now();
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        now.year(),
+        u8::from(now.month()),
+        now.day(),
+        now.hour(),
+        now.minute(),
+        now.second()
+    )
+}
+
+/// Runs the release command to its end, or to the hour that Heroku gives it (R9). Returns its status, `None` when the
+/// user interrupted it.
+async fn run_command(
+    ground: &Ground,
+    runnable: &Runnable,
+    slate: &Slate,
+    release: &Release,
+    interrupt: &Interrupt,
+) -> Option<i32> {
+    let name = DynoName::new(ProcessType::release(), ground.project.clock.random(limits::ONE_OFF_NUMBERS));
+    ground.say(format!("Running release {} commands", release.version));
+    ground.say(format!("Starting process with command `{}`", runnable.launch.command));
+    let size = DynoSize::named("standard-1x").unwrap_or(DynoSize::BASIC);
+    let dyno = Dyno::start(ground.plan(name.clone(), DynoKind::Release, size, runnable, release));
+    let mut status = dyno.status();
+    let began = Instant::now();
+    let notice = sleep_until(began + limits::RELEASE_NOTICE.min(ground.rules.timeouts.release / 2));
+    let limit = sleep_until(began + ground.rules.timeouts.release);
+    tokio::pin!(notice, limit);
+    let (mut noticed, mut stopped, mut interrupted, mut killed) = (false, false, false, false);
+    let exit = loop {
+        tokio::select! {
+            changed = status.changed() => {
+                let now = status.borrow_and_update().clone();
+                if now.ended || changed.is_err() {
+                    break now.exit.map_or(1, |exit| exit.status);
+                }
+            }
+            () = &mut notice, if !noticed => {
+                noticed = true;
+                ground.logs.publish(&Message::explain(&name, never_ends(&name, runnable, slate)));
+            }
+            () = &mut limit, if !stopped => {
+                stopped = true;
+                let text = format!(
+                    "{name} ran into the release phase's limit of {} s and is stopped (R9)",
+                    ground.rules.timeouts.release.as_secs_f64()
+                );
+                ground.logs.publish(&Message::explain(&name, text));
+                dyno.stop(StopKind::Down);
+            }
+            _ = interrupt.wanted(), if !interrupted => {
+                interrupted = true;
+                dyno.stop(StopKind::Down);
+            }
+            () = interrupt.forced(), if !killed => {
+                killed = true;
+                dyno.stop(StopKind::Down);
+                dyno.kill();
+            }
+        }
+    };
+    dyno.ended().await;
+    match (interrupted, stopped, exit) {
+        (true, _, _) => None,
+        (false, true, 0) => Some(1),
+        (false, _, exit) => Some(exit),
+    }
+}
+
+fn never_ends(name: &DynoName, runnable: &Runnable, slate: &Slate) -> String {
+    let same = slate.types.iter().find(|(_, other)| other.launch.argv == runnable.launch.argv);
+    let why = match same {
+        Some((process_type, _)) => format!(
+            "its command is that of {process_type}, `{}`, which never ends: give release a command of its own \
+             (heroku.yml `release.command`, or the CMD of the release image)",
+            runnable.launch.command
+        ),
+        None => "if it starts a server, it never will: a release command must end by itself".to_owned(),
+    };
+    format!("{name} still runs; no dyno boots before it has ended: {why} (R1.6)")
+}
+
+/// The checked-out commit, read from the folder without running git.
+fn commit_of(root: &std::path::Path) -> Option<String> {
+    let git = root.ancestors().map(|folder| folder.join(".git")).find(|git| git.is_dir())?;
+    let head = std::fs::read_to_string(git.join("HEAD")).ok()?;
+    let hash = match head.trim().strip_prefix("ref: ") {
+        None => head.trim().to_owned(),
+        Some(reference) => std::fs::read_to_string(git.join(reference))
+            .map(|text| text.trim().to_owned())
+            .or_else(|_| {
+                let packed = std::fs::read_to_string(git.join("packed-refs"))?;
+                let line = packed.lines().find(|line| line.ends_with(reference));
+                let hash = line.and_then(|line| line.split(' ').next()).unwrap_or_default();
+                Ok::<_, std::io::Error>(hash.to_owned())
+            })
+            .ok()?,
+    };
+    (hash.len() == 40 && hash.bytes().all(|b| b.is_ascii_hexdigit())).then_some(hash)
+}

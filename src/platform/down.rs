@@ -1,0 +1,38 @@
+//! `down`: ends the app's `up`, wherever it runs, and removes what killed runs left behind.
+
+use super::error::PlatformError;
+use super::report::Reporter;
+use super::state::{Holder, StateDir};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// The file that tells a stopping `up` that `down` asked for it.
+const REQUEST: &str = "down.request";
+/// How often the lock is looked at.
+const PACE: Duration = Duration::from_millis(50);
+
+/// Stops the `up` that holds the app, if one does, and waits until it is gone. Says whom it stopped.
+pub async fn stop_holder(state: &StateDir, report: &Reporter) -> Result<Option<Holder>, PlatformError> {
+    let look = || state.holder().map_err(PlatformError::io("look for a running up"));
+    let Some(holder) = look()? else { return Ok(None) };
+    let pid = i32::try_from(holder.pid).ok().and_then(Pid::from_raw);
+    let Some(pid) = pid.filter(|_| holder.pid > 1) else {
+        return Err(PlatformError::io("stop the running up")(io::Error::other("its lock file does not name a pid")));
+    };
+    std::fs::write(state.file(REQUEST), b"").map_err(PlatformError::io("ask the running up to stop"))?;
+    report.note(format!("stopping pid {} ({})", holder.pid, holder.folder.display()));
+    kill_process(pid, Signal::TERM)
+        .map_err(|error| PlatformError::io(format!("signal pid {}", holder.pid))(error.into()))?;
+    // The lock goes with the process, however it ends; its dynos have their own time limit.
+    while look()?.is_some_and(|now| now.run == holder.run) {
+        sleep(PACE).await;
+    }
+    Ok(Some(holder))
+}
+
+/// Whether the SIGTERM that `up` just got is `down`'s; asked once.
+pub fn was_asked(state: &StateDir) -> bool {
+    std::fs::remove_file(state.file(REQUEST)).is_ok()
+}

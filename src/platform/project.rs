@@ -1,0 +1,128 @@
+//! A project that was read, with everything a command needs to act on it.
+
+use super::error::PlatformError;
+use super::report::{News, Reporter};
+use super::state::{Identity, StateDir};
+use super::store::Secrets;
+use crate::clock::Clock;
+use crate::diagnostic::Severity;
+use crate::engine::{Engine, RunIdentity};
+use crate::manifest::{LoadOptions, Loaded, load};
+use crate::model::app::App;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Which project, and where its state is kept.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The project's folder, as given.
+    pub folder: PathBuf,
+    /// From `-n`; empty when not given.
+    pub instance: String,
+    /// `$XDG_STATE_HOME/dynosim`.
+    pub state_base: PathBuf,
+}
+
+impl Place {
+    /// The identity of the app there.
+    pub fn identity(&self) -> Result<Identity, PlatformError> {
+        let root = std::fs::canonicalize(&self.folder)
+            .map_err(PlatformError::io(format!("open the project folder {}", self.folder.display())))?;
+        Ok(Identity::of(&root, &self.instance))
+    }
+
+    /// Its state folder, named after the project's folder when it is new.
+    pub fn state(&self, identity: &Identity) -> Result<StateDir, PlatformError> {
+        StateDir::open(&self.state_base, &name_of(&identity.root), identity)
+            .map_err(PlatformError::io(format!("open the state folder under {}", self.state_base.display())))
+    }
+}
+
+/// The files of a project, read; no engine is needed for this.
+pub struct Sources {
+    /// What they say.
+    pub loaded: Loaded,
+    /// Who the app is.
+    pub identity: Identity,
+    /// Its state folder.
+    pub state: StateDir,
+}
+
+impl Sources {
+    /// Reads the project. What is worth saying about its files goes to `report`, errors come back all at once.
+    pub fn read(
+        place: &Place,
+        mut options: LoadOptions,
+        clock: &Clock,
+        report: &Reporter,
+    ) -> Result<Self, PlatformError> {
+        let identity = place.identity()?;
+        options.root.clone_from(&identity.root);
+        let state = place.state(&identity)?;
+        let mut secrets = Secrets::open(state.file("secrets.json"));
+        options.generated.clone_from(&secrets.value);
+        let mut loaded = load(&options).map_err(PlatformError::Project)?;
+        if !loaded.wanted_secrets.is_empty() {
+            for name in loaded.wanted_secrets.clone() {
+                let secret = secrets.value.entry(name.clone()).or_insert_with(|| clock.random_hex(64));
+                loaded.supply_secret(&name, secret);
+            }
+            secrets.save().map_err(PlatformError::io("keep the generated secrets"))?;
+        }
+        for finding in &loaded.findings {
+            if finding.severity != Severity::Error {
+                report.tell(News::Finding(finding.clone()));
+            }
+        }
+        Ok(Self { loaded, identity, state })
+    }
+}
+
+/// A folder's name as Docker and the file system both take it.
+fn name_of(root: &Path) -> String {
+    let name = root.file_name().map_or_else(|| "app".into(), |name| name.to_string_lossy().to_lowercase());
+    let clean: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let short: String = clean.trim_matches('-').chars().take(30).collect();
+    if short.is_empty() { "app".into() } else { short }
+}
+
+/// A project with an engine under it.
+pub struct Project {
+    /// What its files say.
+    pub app: App,
+    /// Who it is.
+    pub identity: Identity,
+    /// Its state folder.
+    pub state: StateDir,
+    /// Runs its dynos.
+    pub engine: Arc<dyn Engine>,
+    /// Stamps and chance.
+    pub clock: Clock,
+    /// Takes news.
+    pub report: Reporter,
+    /// Who makes releases: `user@host`.
+    pub user: String,
+}
+
+impl Project {
+    /// The part that the names of all its images share.
+    pub fn repository(&self) -> String {
+        self.state.repository()
+    }
+
+    /// Labels for a run.
+    pub fn run_identity(&self, run: &str) -> RunIdentity {
+        RunIdentity { app: self.app.name.clone(), identity: self.identity.id.clone(), run: run.to_owned() }
+    }
+
+    /// Removes what runs that are dead left behind; says so if it was anything.
+    pub async fn sweep(&self) -> Result<(), PlatformError> {
+        let runs = self.state.runs().map_err(PlatformError::io("look for living runs"))?;
+        let swept = self.engine.sweep(&self.identity.id, &runs.live).await?;
+        self.state.forget(&runs.dead);
+        if !swept.is_nothing() {
+            self.report.tell(News::Swept(swept));
+        }
+        Ok(())
+    }
+}

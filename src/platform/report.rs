@@ -1,0 +1,94 @@
+//! What the platform tells a face while it works. Log lines do not come this way: they are in the log.
+
+use crate::diagnostic::Diagnostic;
+use crate::engine::{BuildEvent, Swept};
+use crate::model::image::ImageId;
+use crate::model::process_type::ProcessType;
+use crate::model::release::Version;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// One piece of news.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// Something about the project's files, said once.
+    Finding(Diagnostic),
+    /// Left-overs of a run that was killed were removed.
+    Swept(Swept),
+    /// A build began.
+    BuildStarted {
+        /// Its process types.
+        label: String,
+    },
+    /// A build goes on.
+    BuildProgress {
+        /// Its process types.
+        label: String,
+        /// What happened.
+        event: BuildEvent,
+    },
+    /// An image is there.
+    BuildDone {
+        /// Its process types.
+        label: String,
+        /// The image.
+        image: ImageId,
+        /// Its size in bytes.
+        size: u64,
+        /// How long it took.
+        took: Duration,
+        /// Steps in all, and those taken from the cache; `None` when nothing had to be built.
+        steps: Option<(usize, usize)>,
+    },
+    /// A release is made; its command runs if it has one.
+    Release {
+        /// Its number.
+        version: Version,
+        /// `Deployed web (eacd9b960537)`.
+        description: String,
+    },
+    /// Something worth a line: a port that was taken, a type that starts at 0.
+    Note(String),
+    /// The router listens.
+    Listening {
+        /// `http://localhost:5006`
+        url: String,
+    },
+    /// Every dyno that should be up is up.
+    Ready {
+        /// The URL, for apps with web.
+        url: Option<String>,
+        /// Process types and quantities.
+        formation: Vec<(ProcessType, u32)>,
+        /// Since the command began.
+        took: Duration,
+    },
+    /// The app is being stopped: why.
+    Stopping(String),
+    /// It is stopped.
+    Stopped,
+    /// There will be no more news.
+    End,
+}
+
+/// Where news goes. A face that went away is not waited for.
+#[derive(Clone)]
+pub struct Reporter(mpsc::UnboundedSender<News>);
+
+impl Reporter {
+    /// A reporter and the end that a face reads.
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<News>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    /// Tells.
+    pub fn tell(&self, news: News) {
+        let _ = self.0.send(news);
+    }
+
+    /// Tells something worth a line.
+    pub fn note(&self, text: impl Into<String>) {
+        self.tell(News::Note(text.into()));
+    }
+}

@@ -1,0 +1,120 @@
+//! What a release runs: for each process type its image and its command, checked before anything is started.
+
+use super::builds::BuiltSlug;
+use super::error::PlatformError;
+use super::report::Reporter;
+use crate::model::app::{App, CommandText};
+use crate::model::image::ImageFacts;
+use crate::model::launch::{Launch, LaunchError, LaunchOptions};
+use crate::model::limits;
+use crate::model::process_type::ProcessType;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One process type, ready to be started.
+#[derive(Clone, Debug)]
+pub struct Runnable {
+    /// The image it runs on.
+    pub image: Arc<ImageFacts>,
+    /// Its final command.
+    pub launch: Arc<Launch>,
+}
+
+/// Everything a release runs.
+#[derive(Clone, Debug, Default)]
+pub struct Slate {
+    /// Process types whose image was built.
+    pub types: BTreeMap<ProcessType, Runnable>,
+    /// The release command.
+    pub release: Option<Runnable>,
+}
+
+impl Slate {
+    /// Puts images and commands together. A type in `wanted` that cannot be launched is refused in Heroku's words.
+    pub fn of(
+        app: &App,
+        built: &BuiltSlug,
+        wanted: &[&ProcessType],
+        options: LaunchOptions,
+    ) -> Result<Self, PlatformError> {
+        let mut slate = Self::default();
+        for (process_type, spec) in &app.processes {
+            let Some(image) = built.facts.get(&spec.image) else { continue };
+            match runnable(process_type, image, spec.command.as_ref(), options) {
+                Ok(runnable) => {
+                    slate.types.insert(process_type.clone(), runnable);
+                }
+                Err(error) if wanted.contains(&process_type) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        if let Some(release) = &app.release
+            && let Some(image) = built.facts.get(&release.image)
+        {
+            let process_type = ProcessType::release();
+            slate.release = Some(runnable(&process_type, image, release.command.as_ref(), options)?);
+        }
+        Ok(slate)
+    }
+
+    /// Says, once for each type, what will surprise: of the command and of the image.
+    pub fn say_notes(&self, report: &Reporter) {
+        let release = self.release.iter().map(|runnable| (ProcessType::release(), runnable));
+        let types = self.types.iter().map(|(name, runnable)| (name.clone(), runnable));
+        for (name, runnable) in types.chain(release) {
+            for note in &runnable.launch.notes {
+                report.note(format!("{name}: {note}"));
+            }
+            for note in image_notes(&runnable.image) {
+                report.note(format!("{name}: {note}"));
+            }
+        }
+    }
+}
+
+/// Image and command of one type.
+pub fn runnable(
+    process_type: &ProcessType,
+    image: &Arc<ImageFacts>,
+    command: Option<&CommandText>,
+    options: LaunchOptions,
+) -> Result<Runnable, PlatformError> {
+    let launch = Launch::of(process_type, image, command, &options).map_err(|error| refused(process_type, &error))?;
+    Ok(Runnable { image: Arc::clone(image), launch: Arc::new(launch) })
+}
+
+fn refused(process_type: &ProcessType, error: &LaunchError) -> PlatformError {
+    let help = match error {
+        LaunchError::NoCommand(_) => format!(
+            "Heroku refuses to release it: add a CMD to its Dockerfile (an ENTRYPOINT alone is not enough, R1.3), or a \
+             command for {process_type} to heroku.yml"
+        ),
+        LaunchError::Quoting { .. } => "close the quote, or escape it with a backslash".into(),
+    };
+    PlatformError::Refused { process_type: process_type.clone(), reason: error.to_string(), help }
+}
+
+/// What an image asks for and Heroku does not give (R1.2, R1.3).
+pub fn image_notes(image: &ImageFacts) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !image.volumes.is_empty() {
+        notes.push(format!("VOLUME {} has no effect: Heroku does not support it (R1.3)", image.volumes.join(" ")));
+    }
+    if image.healthcheck {
+        notes.push("HEALTHCHECK has no effect: Heroku does not run it (R1.3)".into());
+    }
+    if let Some(signal) = image.stop_signal.as_deref().filter(|signal| *signal != "SIGTERM" && *signal != "15") {
+        notes.push(format!("STOPSIGNAL {signal} has no effect: every dyno gets SIGTERM (R1.3)"));
+    }
+    if image.architecture != "amd64" && !image.architecture.is_empty() {
+        notes.push(format!("the image is for {}; Heroku runs amd64 (R1.2)", image.architecture));
+    }
+    if image.layers > limits::IMAGE_LAYERS {
+        notes.push(format!(
+            "the image has {} layers; with more than {} it may fail to start on Heroku (R1.2)",
+            image.layers,
+            limits::IMAGE_LAYERS
+        ));
+    }
+    notes
+}

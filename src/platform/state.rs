@@ -1,0 +1,292 @@
+//! Where an app's state lives: outside the project, in the user's state folder, one folder for each identity, 0700.
+//!
+//! ```text
+//! $XDG_STATE_HOME/dynosim/apps/<app>-<identity>/
+//!   up.lock         held while `up` runs; says who
+//!   runs/<run>      one file for each living run, locked while it lives
+//!   journal/        the log
+//!   releases.jsonl  releases, one line each
+//!   builds.json     what was last built from what
+//!   images.json     what images say about themselves
+//!   secrets.json    values made for app.json's `generator: secret`
+//!   engine/         files the engine gives to dynos
+//! ```
+
+use crate::clock::Clock;
+use sha2::{Digest, Sha256};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Who an app is on this machine: its folder's real path and the instance name. Two folders of one name never mix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Twelve hex digits.
+    pub id: String,
+    /// The folder.
+    pub root: PathBuf,
+    /// From `-n`; empty when not given.
+    pub instance: String,
+}
+
+impl Identity {
+    /// Of a folder whose path is real (no links).
+    pub fn of(root: &Path, instance: &str) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(root.as_os_str().as_bytes());
+        hash.update([0]);
+        hash.update(instance.as_bytes());
+        let id = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        Self { id, root: root.to_owned(), instance: instance.to_owned() }
+    }
+}
+
+/// The state folder of one app.
+#[derive(Clone, Debug)]
+pub struct StateDir {
+    path: PathBuf,
+}
+
+/// Who holds the app, as `up.lock` says.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Holder {
+    /// Process id of the running `up`.
+    pub pid: u32,
+    /// The project's folder.
+    pub folder: PathBuf,
+    /// The router's port, once it listens.
+    pub port: Option<u16>,
+    /// Its run.
+    pub run: String,
+}
+
+/// A lock that is held as long as this lives; the system frees it when the process dies, however it dies.
+#[derive(Debug)]
+pub struct Held {
+    file: File,
+    path: PathBuf,
+    remove: bool,
+}
+
+/// Why a lock was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Somebody has it.
+    #[error("held by {0:?}")]
+    Held(Option<Holder>),
+    /// The file cannot be used.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl StateDir {
+    /// The folder of an app under `base` (`$XDG_STATE_HOME/dynosim`), made when it is not there.
+    ///
+    /// A folder of the same identity under another app name is taken: the name may change, the folder stays.
+    pub fn open(base: &Path, name: &str, identity: &Identity) -> io::Result<Self> {
+        let apps = base.join("apps");
+        private_dir(&apps)?;
+        let suffix = format!("-{}", identity.id);
+        let existing = fs::read_dir(&apps)?
+            .filter_map(Result::ok)
+            .find(|entry| entry.file_name().as_bytes().ends_with(suffix.as_bytes()))
+            .map(|entry| entry.path());
+        let path = existing.unwrap_or_else(|| apps.join(format!("{name}{suffix}")));
+        for folder in [path.clone(), path.join("runs"), path.join("journal"), path.join("engine")] {
+            private_dir(&folder)?;
+        }
+        // Files that are bind-mounted from here are read by the dyno's own user, which must be able to reach them by
+        // mount only: the folder itself stays closed.
+        Ok(Self { path })
+    }
+
+    /// What the names of the app's images begin with: `dynosim/shop-3f9a1c227be4`.
+    pub fn repository(&self) -> String {
+        let name = self.path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        format!("dynosim/{name}")
+    }
+
+    /// A file or folder in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes the app for an `up`.
+    pub fn hold(&self, holder: &Holder) -> Result<Held, LockError> {
+        let mut held = Held::take(self.file("up.lock"), false)?;
+        held.write(holder)?;
+        Ok(held)
+    }
+
+    /// Who runs `up` now, if anybody does.
+    pub fn holder(&self) -> io::Result<Option<Holder>> {
+        match Held::take(self.file("up.lock"), false) {
+            Ok(_) => Ok(None),
+            Err(LockError::Held(holder)) => {
+                Ok(Some(holder.unwrap_or(Holder { pid: 0, folder: PathBuf::new(), port: None, run: String::new() })))
+            }
+            Err(LockError::Io(error)) => Err(error),
+        }
+    }
+
+    /// A new run, alive as long as the lock is held.
+    pub fn open_run(&self, clock: &Clock) -> io::Result<(String, Held)> {
+        let run = clock.random_hex(12);
+        match Held::take(self.file("runs").join(&run), true) {
+            Ok(held) => Ok((run, held)),
+            Err(LockError::Io(error)) => Err(error),
+            Err(LockError::Held(_)) => Err(io::Error::other("two runs drew the same number")),
+        }
+    }
+
+    /// Runs by whether their process lives.
+    pub fn runs(&self) -> io::Result<Runs> {
+        let mut runs = Runs::default();
+        for entry in fs::read_dir(self.file("runs"))?.filter_map(Result::ok) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            match Held::take(entry.path(), false) {
+                Ok(_) => runs.dead.push(name),
+                Err(LockError::Held(_)) => runs.live.push(name),
+                Err(LockError::Io(error)) => return Err(error),
+            }
+        }
+        Ok(runs)
+    }
+
+    /// Forgets runs that left nothing behind any more.
+    pub fn forget(&self, dead: &[String]) {
+        for run in dead {
+            let _ = fs::remove_file(self.file("runs").join(run));
+        }
+    }
+}
+
+/// The runs a state folder knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Runs {
+    /// Their processes live.
+    pub live: Vec<String>,
+    /// Their processes were killed; they may have left containers behind.
+    pub dead: Vec<String>,
+}
+
+impl Held {
+    fn take(path: PathBuf, remove: bool) -> Result<Self, LockError> {
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { file, path, remove }),
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                file.read_to_string(&mut text)?;
+                Err(LockError::Held(serde_json::from_str(&text).ok()))
+            }
+            Err(TryLockError::Error(error)) => Err(LockError::Io(error)),
+        }
+    }
+
+    /// Says who holds it.
+    pub fn write(&mut self, holder: &Holder) -> io::Result<()> {
+        let text = serde_json::to_vec(holder)?;
+        self.file.set_len(0)?;
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(&text)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.remove {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Makes a folder and its parents, readable by the user alone; one that exists is closed to others.
+pub fn private_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let mode = fs::metadata(path)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+/// Writes a whole file so that a crash at any moment leaves either the old or the new one.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Holder, Identity, LockError, StateDir};
+    use crate::clock::Clock;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::{Path, PathBuf};
+
+    fn holder() -> Holder {
+        Holder { pid: 42, folder: PathBuf::from("/src/shop"), port: Some(5006), run: "r".into() }
+    }
+
+    #[test]
+    fn two_folders_of_one_name_and_two_instances_of_one_folder_never_mix() {
+        let a = Identity::of(Path::new("/a/shop"), "");
+        assert_ne!(a.id, Identity::of(Path::new("/b/shop"), "").id);
+        assert_ne!(a.id, Identity::of(Path::new("/a/shop"), "pr-42").id);
+        assert_eq!(a.id.len(), 12);
+    }
+
+    #[test]
+    fn state_is_the_user_s_alone() {
+        let base = tempfile::tempdir().unwrap();
+        let state = StateDir::open(base.path(), "shop", &Identity::of(Path::new("/a/shop"), "")).unwrap();
+        let mode = std::fs::metadata(state.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_new_name_in_app_json_keeps_the_state_of_the_folder() {
+        let base = tempfile::tempdir().unwrap();
+        let identity = Identity::of(Path::new("/a/shop"), "");
+        let first = StateDir::open(base.path(), "shop", &identity).unwrap();
+        let second = StateDir::open(base.path(), "boutique", &identity).unwrap();
+        assert_eq!(first.path(), second.path());
+    }
+
+    #[test]
+    fn a_second_up_learns_who_holds_the_app() {
+        let base = tempfile::tempdir().unwrap();
+        let state = StateDir::open(base.path(), "shop", &Identity::of(Path::new("/a/shop"), "")).unwrap();
+        let first = state.hold(&holder()).unwrap();
+        assert!(matches!(state.hold(&holder()), Err(LockError::Held(Some(found))) if found == holder()));
+        assert_eq!(state.holder().unwrap(), Some(holder()));
+        drop(first);
+        assert_eq!(state.holder().unwrap(), None);
+    }
+
+    #[test]
+    fn runs_are_alive_as_long_as_their_lock() {
+        let base = tempfile::tempdir().unwrap();
+        let state = StateDir::open(base.path(), "shop", &Identity::of(Path::new("/a/shop"), "")).unwrap();
+        let (run, held) = state.open_run(&Clock::system()).unwrap();
+        assert_eq!(state.runs().unwrap().live, [run.clone()]);
+        drop(held);
+        std::fs::write(state.file("runs").join("of-a-killed-process"), "").unwrap();
+        let runs = state.runs().unwrap();
+        assert_eq!((runs.live.len(), runs.dead.as_slice()), (0, &["of-a-killed-process".to_owned()][..]));
+        state.forget(&runs.dead);
+        assert_eq!(std::fs::read_dir(state.file("runs")).unwrap().count(), 0, "dead runs are forgotten");
+    }
+}

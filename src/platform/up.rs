@@ -1,0 +1,229 @@
+//! `up`: build, release, run, until somebody wants it to end.
+
+use super::builds::{self, BuildOptions, BuiltSlug};
+use super::deploy::{self, DynoRules, Ground};
+use super::error::PlatformError;
+use super::formation::{Running, TableOf};
+use super::interrupt::Interrupt;
+use super::port::{self, PortChoice};
+use super::project::Project;
+use super::report::News;
+use super::slate::Slate;
+use super::state::{Held, Holder};
+use super::store::{Kept, Releases};
+use crate::logs::Logs;
+use crate::model::app::App;
+use crate::model::dyno::DynoSize;
+use crate::model::formation::{self, Formation, Scale};
+use crate::model::launch::LaunchOptions;
+use crate::model::process_type::ProcessType;
+use crate::router::table::{Backend, Route, Table};
+use crate::router::{Router, RouterConfig};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// What `up` was asked for.
+#[derive(Clone, Debug)]
+pub struct UpOptions {
+    /// `web=2,worker=1`: over the app's own formation.
+    pub quantities: BTreeMap<ProcessType, u32>,
+    /// One size for all dynos, over the app's own.
+    pub size: Option<DynoSize>,
+    /// Where the router listens.
+    pub port: PortChoice,
+    /// How images are built.
+    pub build: BuildOptions,
+    /// What dynos run under.
+    pub rules: DynoRules,
+    /// How commands are formed.
+    pub launch: LaunchOptions,
+}
+
+/// What `up` holds while it runs.
+pub struct UpSession {
+    /// The project.
+    pub project: Arc<Project>,
+    /// Its log.
+    pub logs: Logs,
+    /// The app's lock, with what it says.
+    pub held: (Held, Holder),
+    /// Ends it.
+    pub interrupt: Interrupt,
+}
+
+/// Runs the app until it is told to stop, and leaves nothing behind. Returns why it stopped.
+pub async fn up(mut session: UpSession, options: &UpOptions) -> Result<String, PlatformError> {
+    let project = Arc::clone(&session.project);
+    let result = run(&mut session, options).await;
+    let swept = project.engine.sweep(&project.identity.id, &others(&project, &session.held.1.run)).await;
+    project.report.tell(News::Stopped);
+    match (result, swept) {
+        (Ok(why), Ok(_)) => Ok(why),
+        (Ok(_), Err(error)) => Err(error.into()),
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// Runs of other processes, whose dynos are none of our business.
+fn others(project: &Project, own: &str) -> Vec<String> {
+    let live = project.state.runs().map(|runs| runs.live).unwrap_or_default();
+    live.into_iter().filter(|run| run != own).collect()
+}
+
+async fn run(session: &mut UpSession, options: &UpOptions) -> Result<String, PlatformError> {
+    let began = Instant::now();
+    let project = Arc::clone(&session.project);
+    let interrupt = session.interrupt.clone();
+    let formation = formation_of(&project.app, options)?;
+    let listener = port::bind(options.port, &project.report).await?;
+    let address = listener.local_addr().map_err(PlatformError::io("ask for the router's port"))?;
+    session.held.1.port = Some(address.port());
+    session.held.0.write(&session.held.1).map_err(PlatformError::io("write the lock file"))?;
+
+    let run = project.run_identity(&session.held.1.run);
+    let prepare = async {
+        project.sweep().await?;
+        project.engine.open_run(&run).await.map_err(PlatformError::from)
+    };
+    let wanted = builds_wanted(&project.app, &formation);
+    let work = async {
+        let (ready, built) = tokio::join!(prepare, builds::build(&project, &wanted, &options.build));
+        ready?;
+        built
+    };
+    let built: BuiltSlug = tokio::select! {
+        built = work => built?,
+        _ = interrupt.wanted() => return Err(PlatformError::Interrupted),
+    };
+    let running_types: Vec<&ProcessType> =
+        formation.iter().filter(|(_, scale)| scale.quantity > 0).map(|(name, _)| name).collect();
+    let slate = Slate::of(&project.app, &built, &running_types, options.launch)?;
+    slate.say_notes(&project.report);
+
+    let ground =
+        Ground { project: Arc::clone(&project), logs: session.logs.clone(), run, rules: options.rules.clone() };
+    let table_of = table_of(&project.app);
+    let table = Arc::new(watch::channel(Arc::new(table_of(None))).0);
+    let config = RouterConfig::new(options.rules.timeouts.clone());
+    let logs = session.logs.clone();
+    let router = Router::start(listener, table.subscribe(), config, project.clock.clone(), move |line| {
+        logs.publish(&line);
+    })
+    .map_err(PlatformError::io("start the router"))?;
+    let url =
+        project.app.processes.contains_key(&ProcessType::web()).then(|| format!("http://localhost:{}", address.port()));
+    if let Some(url) = &url {
+        project.report.tell(News::Listening { url: url.clone() });
+    }
+    let mut releases = Releases::open(&project.state).map_err(PlatformError::io("read the releases"))?;
+    let release = match deploy::deploy(&ground, &mut releases, built.slug, &slate, &interrupt).await {
+        Ok(release) => release,
+        Err(error) => {
+            router.shutdown(std::time::Duration::ZERO).await;
+            return Err(error);
+        }
+    };
+    say_scale(&ground, &formation);
+    let backends: TableOf = {
+        let table_of = table_of.clone();
+        Arc::new(move |dynos| table_of(Some(dynos)))
+    };
+    let running = Running::start(&ground, &slate, &formation, &release, &table, &backends);
+    let why = watch_over(&project, &running, &interrupt, url, &formation, began).await;
+    project.report.tell(News::Stopping(why.clone()));
+    let grace = options.rules.timeouts.exit;
+    tokio::join!(running.stop(interrupt.forced()), async {
+        tokio::select! {
+            () = router.shutdown(grace) => {}
+            () = interrupt.forced() => {}
+        }
+    });
+    Ok(why)
+}
+
+/// Reports once when all dynos are up, and waits for the end.
+async fn watch_over(
+    project: &Project,
+    running: &Running,
+    interrupt: &Interrupt,
+    url: Option<String>,
+    formation: &Formation,
+    began: Instant,
+) -> String {
+    let ready = running.all_up();
+    tokio::pin!(ready);
+    tokio::select! {
+        () = &mut ready => {
+            let formation = formation.iter().map(|(name, scale)| (name.clone(), scale.quantity)).collect();
+            project.report.tell(News::Ready { url, formation, took: began.elapsed() });
+        }
+        why = interrupt.wanted() => return why,
+    }
+    interrupt.wanted().await
+}
+
+/// The app's formation with the command line's over it.
+pub fn formation_of(app: &App, options: &UpOptions) -> Result<Formation, PlatformError> {
+    let mut formation = app.formation.clone();
+    for (process_type, quantity) in &options.quantities {
+        if !app.processes.contains_key(process_type) || process_type.is_release() {
+            let known: Vec<&str> = app.processes.keys().map(ProcessType::as_str).collect();
+            return Err(PlatformError::NoSuchType {
+                app: app.name.clone(),
+                name: process_type.to_string(),
+                known: known.join(", "),
+            });
+        }
+        let size = formation.get(process_type).map_or(DynoSize::BASIC, |scale| scale.size);
+        formation.insert(process_type.clone(), Scale { quantity: *quantity, size });
+    }
+    if let Some(size) = options.size {
+        formation.values_mut().for_each(|scale| scale.size = size);
+    }
+    formation.retain(|process_type, _| app.processes.contains_key(process_type));
+    Ok(formation)
+}
+
+/// Which images must be there: of heroku.yml all, as Heroku builds them; else those of types that run.
+pub fn builds_wanted(app: &App, formation: &Formation) -> BTreeSet<ProcessType> {
+    let mut wanted: BTreeSet<ProcessType> = app.release.iter().map(|release| release.image.clone()).collect();
+    for (process_type, spec) in &app.processes {
+        let runs = formation.get(process_type).is_some_and(|scale| scale.quantity > 0);
+        if runs || app.from_heroku_yml {
+            wanted.insert(spec.image.clone());
+        }
+    }
+    wanted
+}
+
+fn say_scale(ground: &Ground, formation: &Formation) {
+    let text = formation::describe(formation);
+    let mut last: Kept<String> = Kept::open(ground.project.state.file("formation.json"));
+    if last.value != text && !text.is_empty() {
+        ground.api(format!("Scaled to {text}"));
+        last.value = text;
+        if let Err(error) = last.save() {
+            ground.project.report.note(format!("the formation was not written down: {error}"));
+        }
+    }
+}
+
+/// How the router's table is made for this app; `None` before there is a release (H81).
+fn table_of(app: &App) -> Arc<dyn Fn(Option<Vec<Backend>>) -> Table + Send + Sync> {
+    let page = |name: &str| app.config.get(name).map(|var| var.value.clone());
+    let (error_page_url, maintenance_page_url) = (page("ERROR_PAGE_URL"), page("MAINTENANCE_PAGE_URL"));
+    let name = app.name.clone();
+    Arc::new(move |dynos| Table {
+        apps: vec![Route {
+            app: name.clone(),
+            hosts: Vec::new(),
+            maintenance: false,
+            blank: dynos.is_none(),
+            dynos: dynos.unwrap_or_default(),
+            error_page_url: error_page_url.clone(),
+            maintenance_page_url: maintenance_page_url.clone(),
+        }],
+    })
+}

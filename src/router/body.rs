@@ -1,0 +1,167 @@
+//! The two bodies of an exchange, as hyper's halves pull them: the request's on its way to the dyno, the response's
+//! on its way to the client.
+
+use super::checkout::Lease;
+use super::dyno_io::DynoWire;
+use super::exchange::Exchange;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// A request body that tells the dyno's side when it has ended.
+pub(super) struct RequestBody {
+    incoming: Incoming,
+    wire: Arc<DynoWire>,
+}
+
+impl RequestBody {
+    pub(super) fn new(incoming: Incoming, wire: Arc<DynoWire>) -> Self {
+        if incoming.is_end_stream() {
+            wire.request_sent();
+        }
+        Self { incoming, wire }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        let Some(Ok(frame)) = frame else {
+            if frame.is_none() {
+                self.wire.request_sent();
+            }
+            return Poll::Ready(frame);
+        };
+        // hyper would write only trailers that a `Trailer` header announced.
+        if let Some(trailers) = frame.trailers_ref() {
+            self.wire.splice_trailers(trailers);
+            self.wire.request_sent();
+            return Poll::Ready(None);
+        }
+        if self.incoming.is_end_stream() {
+            self.wire.request_sent();
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// A response body.
+pub(super) enum ResponseBody {
+    /// The router's own page, or nothing.
+    Page(Bytes),
+    /// What the dyno sends.
+    Dyno(Box<DynoBody>),
+}
+
+/// What the dyno sends, with the connection it comes from and the exchange it ends.
+pub(super) struct DynoBody {
+    incoming: Incoming,
+    /// Gone once the response is over.
+    source: Option<(Lease, Exchange)>,
+}
+
+/// The response was cut; the log line says why.
+#[derive(Debug, thiserror::Error)]
+#[error("the response was cut")]
+pub(super) struct Cut;
+
+impl ResponseBody {
+    pub(super) fn empty() -> Self {
+        Self::Page(Bytes::new())
+    }
+
+    pub(super) fn dyno(incoming: Incoming, lease: Lease, exchange: Exchange) -> Self {
+        Self::Dyno(Box::new(DynoBody { incoming, source: Some((lease, exchange)) }))
+    }
+}
+
+impl DynoBody {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let Some((lease, exchange)) = &mut self.source else { return Poll::Ready(None) };
+        let mut frame = Pin::new(&mut self.incoming).poll_frame(cx);
+        if frame.is_pending() {
+            // The connection brings the body; what it brought is there at once.
+            let _ = lease.link.poll(cx);
+            frame = Pin::new(&mut self.incoming).poll_frame(cx);
+        }
+        match std::task::ready!(frame) {
+            Some(Ok(frame)) => {
+                if let Some(trailers) = frame.trailers_ref() {
+                    exchange.trailers(trailers);
+                    self.complete();
+                    return Poll::Ready(None);
+                }
+                exchange.count(frame.data_ref().map_or(0, Bytes::len));
+                Poll::Ready(Some(Ok(frame)))
+            }
+            None => {
+                self.complete();
+                Poll::Ready(None)
+            }
+            Some(Err(error)) => {
+                if let Some((lease, exchange)) = self.source.take() {
+                    let failure = exchange.blame(&error, &lease.link);
+                    exchange.cut(failure);
+                }
+                Poll::Ready(Some(Err(Cut)))
+            }
+        }
+    }
+
+    fn complete(&mut self) {
+        if let Some((lease, exchange)) = self.source.take() {
+            exchange.complete(lease);
+        }
+    }
+}
+
+impl Drop for DynoBody {
+    /// hyper drops a body of known length with its last frame. A body dropped earlier is a client that went away, and
+    /// the exchange says so as it is dropped.
+    fn drop(&mut self) {
+        if self.incoming.is_end_stream() {
+            self.complete();
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match self.get_mut() {
+            Self::Page(page) if page.is_empty() => Poll::Ready(None),
+            Self::Page(page) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(page))))),
+            Self::Dyno(body) => body.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Page(page) => page.is_empty(),
+            Self::Dyno(body) => body.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Page(page) => SizeHint::with_exact(page.len() as u64),
+            Self::Dyno(body) => body.incoming.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Which dyno gets a request, and the wait for one (§12).
+
+use super::Shared;
+use super::failure::Failure;
+use super::pool::{DialFailure, Link, Slot};
+use super::registry::Live;
+use crate::model::dyno::DynoState;
+use crate::model::limits::CONNECT_ATTEMPTS;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use tokio::time::{Instant, sleep_until};
+
+/// A connection to a dyno for one request.
+pub(super) struct Lease {
+    pub(super) slot: Arc<Slot>,
+    pub(super) link: Link,
+}
+
+/// No connection: why, and the dyno that was tried last.
+pub(super) struct NoLease {
+    pub(super) failure: Failure,
+    pub(super) tried: Option<Arc<Slot>>,
+}
+
+impl From<Failure> for NoLease {
+    fn from(failure: Failure) -> Self {
+        Self { failure, tried: None }
+    }
+}
+
+/// What to do next for a request that wants a dyno.
+enum Step {
+    Try(Arc<Slot>),
+    /// Nothing before the table changes, or this instant comes; and how the request fails if the queue time ends.
+    Wait(Option<Instant>, Failure),
+    Fail(Failure),
+}
+
+/// Finds a dyno of the app named `app` and a connection to it: a pooled one or a new one. `wanted` is the dyno of the
+/// client's session, tried first.
+pub(super) async fn checkout(shared: &Shared, app: &str, wanted: Option<&str>) -> Result<Lease, NoLease> {
+    let timeouts = &shared.config.timeouts;
+    let give_up = Instant::now() + timeouts.queue;
+    let mut changes = shared.registry.changes();
+    let mut tried: Vec<Arc<Slot>> = Vec::new();
+    let mut last = Failure::Refused;
+    loop {
+        changes.borrow_and_update();
+        let live = shared.registry.current();
+        match next_step(shared, &live, app, wanted, &tried, last) {
+            Step::Try(slot) => match connect(shared, &slot).await {
+                Ok(link) => return Ok(Lease { slot, link }),
+                Err(failure) => {
+                    slot.quarantine(timeouts.quarantine);
+                    last = match failure {
+                        DialFailure::Refused => Failure::Refused,
+                        DialFailure::TimedOut => Failure::ConnectTimeout,
+                    };
+                    tried.push(slot);
+                }
+            },
+            Step::Fail(failure) => {
+                let connecting = matches!(failure, Failure::Refused | Failure::ConnectTimeout);
+                return Err(NoLease { failure, tried: tried.pop().filter(|_| connecting) });
+            }
+            Step::Wait(until, failure) => {
+                let wake = until.map_or(give_up, |until| until.min(give_up));
+                tokio::select! {
+                    biased;
+                    result = changes.changed() => if result.is_err() {
+                        sleep_until(wake).await;
+                    },
+                    () = sleep_until(wake) => {}
+                }
+                if Instant::now() >= give_up {
+                    return Err(failure.into());
+                }
+            }
+        }
+    }
+}
+
+/// The choice: uniformly among the dynos that are up, not quarantined and not tried for this request.
+fn next_step(
+    shared: &Shared,
+    live: &Live,
+    app: &str,
+    wanted: Option<&str>,
+    tried: &[Arc<Slot>],
+    last: Failure,
+) -> Step {
+    let index = live.table.apps.iter().position(|route| route.app == app);
+    let Some((route, live)) = index.and_then(|index| live.app(index)) else {
+        return Step::Fail(Failure::NoWeb);
+    };
+    let untried: Vec<&Arc<Slot>> =
+        live.up.iter().filter(|slot| !tried.iter().any(|before| Arc::ptr_eq(before, slot))).collect();
+    let free: Vec<&Arc<Slot>> = untried.iter().copied().filter(|slot| slot.quarantined_until().is_none()).collect();
+    if !tried.is_empty() && (tried.len() >= CONNECT_ATTEMPTS || untried.is_empty()) {
+        return Step::Fail(last);
+    }
+    if let Some(session) = free.iter().find(|slot| wanted == Some(&*slot.name)) {
+        return Step::Try(Arc::clone(session));
+    }
+    if !free.is_empty() {
+        return Step::Try(Arc::clone(free[shared.clock.random(0..=free.len() - 1)]));
+    }
+    let has = |state: DynoState| route.dynos.iter().any(|dyno| dyno.state == state);
+    if let Some(until) = untried.iter().filter_map(|slot| slot.quarantined_until()).min() {
+        let h34 = shared.config.quarantine_is_h34;
+        Step::Wait(Some(until), if h34 { Failure::AllQuarantined } else { Failure::Quarantined })
+    } else if has(DynoState::Starting) || has(DynoState::Up) {
+        Step::Wait(None, Failure::Booting)
+    } else if has(DynoState::Crashed) {
+        Step::Fail(Failure::Crashed)
+    } else {
+        Step::Fail(Failure::NoWeb)
+    }
+}
+
+async fn connect(shared: &Shared, slot: &Slot) -> Result<Link, DialFailure> {
+    if shared.pools() {
+        let max_idle = shared.config.timeouts.pool_idle;
+        if let Some(link) = poll_fn(|cx| Poll::Ready(slot.take_idle(max_idle, cx))).await {
+            return Ok(link);
+        }
+    }
+    slot.dial(&*shared.dial, &shared.config.timeouts).await
+}

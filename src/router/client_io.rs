@@ -1,0 +1,441 @@
+//! The client's side of a connection, between its socket and hyper.
+//!
+//! hyper gets to see one request at a time, and only what the strict checks let through:
+//!
+//! ```text
+//!   Head ──► Deliver ──► Body ──► Hold ──► Head …
+//!    │          └──────────────────▲│
+//!    └──► Closing (refused, or silent too long)
+//! ```
+//!
+//! - `Head`: bytes are kept here until a whole head has passed [`HeadScan`].
+//! - `Deliver`, `Body`: hyper reads the head, then the body as far as [`BodyScan`] follows it.
+//! - `Hold`: the request is complete; what the client sends ahead stays here until the answer is written. The end of
+//!   the stream now means that the client is gone.
+//!
+//! It also keeps the client's timers (§7), and the log record of the answer that is being written: the record goes
+//! out once the last byte of the answer was handed to the socket.
+
+use super::chunks::{BodyScan, Progress};
+use super::deadline::Deadline;
+use super::head::{Framing, HeadScan, Refusal, Scan};
+use super::record::Record;
+use super::splice::Splice;
+use super::{Shared, failure::Failure, upgrade::Tunnel};
+use bytes::{Buf, BytesMut};
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Duration, Instant};
+use tokio_util::io::poll_read_buf;
+
+/// Bytes asked of the socket at a time, at least.
+const READ: usize = 8 * 1024;
+/// How long the unread rest of a request is taken and dropped after the answer, so that a reset does not overtake it.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Where a connection comes from and arrived at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    pub(super) peer: IpAddr,
+    pub(super) port: u16,
+    /// `tls1.3` and the like, on a TLS listener.
+    pub(super) tls: Option<&'static str>,
+}
+
+/// What a connection's IO and its exchanges share. Both live in one task, so the lock is never contended.
+pub(super) struct ClientWire {
+    pub(super) shared: Arc<Shared>,
+    pub(super) origin: Origin,
+    state: Mutex<ClientState>,
+}
+
+struct ClientState {
+    phase: Phase,
+    scan: HeadScan,
+    /// When the connection was accepted or the last answer ended.
+    idle_since: Instant,
+    answer: Answer,
+    fault: Option<Failure>,
+    refusal: Option<Refusal>,
+    splice: Splice,
+    written: u64,
+    tunnel: Option<Tunnel>,
+}
+
+/// How far the answer to the request is.
+#[derive(Default)]
+enum Answer {
+    /// There is no request, or its answer was written.
+    #[default]
+    None,
+    /// An exchange is at work on it.
+    Awaited,
+    /// hyper has all of it; to be logged, if at all, when it is written.
+    Leaving(Option<Box<Record>>),
+}
+
+enum Phase {
+    Head,
+    Deliver(usize),
+    Body(BodyScan),
+    Hold,
+    Closing,
+}
+
+impl ClientWire {
+    pub(super) fn new(shared: Arc<Shared>, origin: Origin) -> Arc<Self> {
+        let state = ClientState {
+            phase: Phase::Head,
+            scan: HeadScan::default(),
+            idle_since: Instant::now(),
+            answer: Answer::None,
+            fault: None,
+            refusal: None,
+            splice: Splice::default(),
+            written: 0,
+            tunnel: None,
+        };
+        shared.connections.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self { shared, origin, state: Mutex::new(state) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ClientState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An exchange begins: how its body is delimited, and whether the client speaks HTTP/1.0.
+    pub(super) fn open(&self) -> (Framing, bool) {
+        let mut state = self.lock();
+        state.written = 0;
+        (state.scan.framing(), state.scan.is_old())
+    }
+
+    /// The exchange has handed its whole answer to hyper; the record is logged when it is written.
+    pub(super) fn finish(&self, record: Option<Record>) {
+        self.lock().answer = Answer::Leaving(record.map(Box::new));
+    }
+
+    /// The exchange is over without an answer that could be completed.
+    pub(super) fn cut(&self, mut record: Record) {
+        record.wire_bytes = self.lock().written;
+        self.shared.log(&record);
+    }
+
+    /// What is wrong with the client's side, if anything.
+    pub(super) fn fault(&self) -> Option<Failure> {
+        self.lock().fault
+    }
+
+    /// Why an exchange was dropped in the middle: the router was stopped, or the client is to blame.
+    pub(super) fn interruption(&self) -> Failure {
+        if self.shared.is_forced() { Failure::Forced } else { self.fault().unwrap_or(Failure::ClientGone) }
+    }
+
+    /// Puts `lines` into the response head that comes next, and makes its version 1.1.
+    pub(super) fn splice_head(&self, lines: Vec<u8>) {
+        self.lock().splice.head(lines);
+    }
+
+    /// Puts trailers at the end of the response that is being written.
+    pub(super) fn splice_trailers(&self, trailers: &http::HeaderMap) {
+        self.lock().splice.trailers(trailers);
+    }
+
+    /// Leaves an upgraded connection for when hyper lets go of it.
+    pub(super) fn leave_tunnel(&self, tunnel: Tunnel) {
+        self.lock().tunnel = Some(tunnel);
+    }
+
+    pub(super) fn take_tunnel(&self) -> Option<Tunnel> {
+        self.lock().tunnel.take()
+    }
+}
+
+/// The client's socket as hyper sees it.
+pub(super) struct ClientIo<S> {
+    socket: S,
+    wire: Arc<ClientWire>,
+    /// Read from the socket, not yet seen by hyper.
+    ahead: BytesMut,
+    reading: Deadline,
+    writing: Deadline,
+    lingering: Deadline,
+    /// What is left of the answer to a refused head.
+    last_words: Option<Vec<u8>>,
+    /// The client has closed its sending side.
+    ended: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
+    pub(super) fn new(socket: S, wire: Arc<ClientWire>) -> Self {
+        Self {
+            socket,
+            wire,
+            ahead: BytesMut::new(),
+            reading: Deadline::default(),
+            writing: Deadline::default(),
+            lingering: Deadline::default(),
+            last_words: None,
+            ended: false,
+        }
+    }
+
+    /// The socket, and what was read of it that hyper has not seen; for an upgraded connection.
+    pub(super) fn into_parts(self) -> (S, BytesMut) {
+        (self.socket, self.ahead)
+    }
+
+    /// Reads what the socket has into `ahead`. Ready with the number of bytes, 0 at the end of the stream.
+    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.ahead.reserve(READ);
+        let n = ready!(poll_read_buf(Pin::new(&mut self.socket), cx, &mut self.ahead))?;
+        self.ended = n == 0;
+        Poll::Ready(Ok(n))
+    }
+
+    /// Waits for a whole head. Ready with whether there is one; otherwise the connection is at its end.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Phase>> {
+        loop {
+            let wire = Arc::clone(&self.wire);
+            let mut state = wire.lock();
+            if !self.ahead.is_empty() {
+                match state.scan.scan(&self.ahead) {
+                    Scan::Done(length) => {
+                        self.reading.clear();
+                        return Poll::Ready(Ok(Phase::Deliver(length)));
+                    }
+                    Scan::Refused(refusal) => {
+                        state.refusal = Some(refusal);
+                        return Poll::Ready(Ok(Phase::Closing));
+                    }
+                    Scan::More => {}
+                }
+            }
+            match self.fill(cx) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Phase::Closing)),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    let timeouts = &wire.shared.config.timeouts;
+                    let limit = if self.ahead.is_empty() { timeouts.keep_alive } else { timeouts.head };
+                    self.reading.set(state.idle_since + limit);
+                    ready!(self.reading.poll(cx));
+                    state.refusal = state.scan.has_request_line().then_some(Refusal(408));
+                    return Poll::Ready(Ok(Phase::Closing));
+                }
+            }
+        }
+    }
+
+    /// Hands over body bytes as far as they are sound.
+    fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        state: &mut ClientState,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Phase::Body(body) = &mut state.phase else { return Poll::Ready(Ok(())) };
+        if self.ahead.is_empty() {
+            match self.fill(cx) {
+                Poll::Ready(Ok(0)) => {
+                    state.fault = Some(Failure::ClientGone);
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Ready(Ok(_)) => self.reading.clear(),
+                Poll::Ready(Err(error)) => {
+                    state.fault = Some(Failure::ClientGone);
+                    return Poll::Ready(Err(error));
+                }
+                Poll::Pending => {
+                    self.reading.start(|| Instant::now() + self.wire.shared.config.timeouts.idle);
+                    ready!(self.reading.poll(cx));
+                    state.fault = Some(Failure::ClientIdle);
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+            }
+        }
+        let have = self.ahead.len().min(out.remaining());
+        let sound = match body.scan(&self.ahead[..have]) {
+            Progress::More => have,
+            Progress::Done(end) => {
+                state.phase = Phase::Hold;
+                end
+            }
+            Progress::Broken(0) => {
+                state.fault = Some(Failure::BadChunk);
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
+            Progress::Broken(end) => end,
+        };
+        out.put_slice(&self.ahead[..sound]);
+        self.ahead.advance(sound);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits for the answer's end. Ready when the next head may be read, or with an error when the client is gone.
+    fn poll_hold(&mut self, cx: &mut Context<'_>, state: &mut ClientState) -> Poll<io::Result<Next>> {
+        if matches!(state.answer, Answer::None) {
+            return Poll::Ready(Ok(Next::Head));
+        }
+        // What was sent ahead is enough to know that the client is there; it is read on after the answer.
+        if !self.ahead.is_empty() || ready!(self.fill(cx))? > 0 {
+            return Poll::Pending;
+        }
+        if matches!(state.answer, Answer::Leaving(_)) || self.wire.shared.config.half_close {
+            return Poll::Pending;
+        }
+        state.fault = Some(Failure::ClientGone);
+        Poll::Ready(Ok(Next::End))
+    }
+
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.lingering.start(|| Instant::now() + LINGER);
+        loop {
+            self.ahead.clear();
+            match self.fill(cx) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending => return self.lingering.poll(cx),
+            }
+        }
+    }
+}
+
+enum Next {
+    Head,
+    End,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ClientIo<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let wire = Arc::clone(&this.wire);
+        loop {
+            let mut guard = wire.lock();
+            let state = &mut *guard;
+            match &mut state.phase {
+                Phase::Head => {
+                    drop(guard);
+                    let phase = ready!(this.poll_head(cx))?;
+                    wire.lock().phase = phase;
+                }
+                Phase::Deliver(left) => {
+                    let n = out.remaining().min(*left);
+                    out.put_slice(&this.ahead[..n]);
+                    this.ahead.advance(n);
+                    *left -= n;
+                    if *left == 0 {
+                        state.phase = match state.scan.framing() {
+                            Framing::None => Phase::Hold,
+                            framing => Phase::Body(BodyScan::new(framing)),
+                        };
+                        state.answer = Answer::Awaited;
+                    }
+                    return Poll::Ready(Ok(()));
+                }
+                Phase::Body(_) => return this.poll_body(cx, state, out),
+                Phase::Hold => match ready!(this.poll_hold(cx, state))? {
+                    Next::End => return Poll::Ready(Ok(())),
+                    Next::Head => {
+                        state.phase = Phase::Head;
+                        state.scan = HeadScan::default();
+                    }
+                },
+                Phase::Closing => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let mut state = this.wire.lock();
+        match state.splice.poll_write(&mut this.socket, cx, bytes) {
+            Poll::Ready(Ok(n)) => {
+                this.writing.clear();
+                state.written += n as u64;
+                Poll::Ready(Ok(n))
+            }
+            Poll::Ready(Err(error)) => {
+                state.fault = Some(Failure::ClientGone);
+                Poll::Ready(Err(error))
+            }
+            Poll::Pending => {
+                this.writing.start(|| Instant::now() + this.wire.shared.config.timeouts.idle);
+                ready!(this.writing.poll(cx));
+                state.fault = Some(Failure::ClientIdle);
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.socket).poll_flush(cx))?;
+        let wire = &this.wire;
+        let mut state = wire.lock();
+        if !matches!(state.answer, Answer::Leaving(_)) {
+            return Poll::Ready(Ok(()));
+        }
+        let answer = std::mem::take(&mut state.answer);
+        let written = state.written;
+        state.idle_since = Instant::now();
+        if matches!(state.phase, Phase::Hold) {
+            // hyper reads again only when woken: by the socket, by this deadline, or now for what was sent ahead.
+            this.reading.set(state.idle_since + wire.shared.config.timeouts.keep_alive);
+            if !this.ahead.is_empty() || this.ended || this.reading.poll(cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
+        }
+        drop(state);
+        if let Answer::Leaving(Some(mut record)) = answer {
+            record.wire_bytes = written;
+            wire.shared.log(&record);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let (refusal, unread) = {
+            let mut state = this.wire.lock();
+            (state.refusal.take(), matches!(state.phase, Phase::Body(_)))
+        };
+        if let Some(refusal) = refusal {
+            this.last_words = Some(this.wire.shared.refusal_answer(refusal));
+            this.lingering.start(|| Instant::now() + LINGER);
+        }
+        while let Some(words) = &mut this.last_words {
+            let n = ready!(Pin::new(&mut this.socket).poll_write(cx, words))?;
+            words.drain(..n);
+            if words.is_empty() || n == 0 {
+                this.last_words = None;
+            }
+        }
+        ready!(Pin::new(&mut this.socket).poll_shutdown(cx))?;
+        if unread || this.lingering.is_set() {
+            ready!(this.poll_linger(cx));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for ClientWire {
+    /// An answer that was never written to its end.
+    fn drop(&mut self) {
+        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Answer::Leaving(Some(mut record)) = std::mem::take(&mut state.answer) {
+            let fault = state.fault.unwrap_or(Failure::ClientGone);
+            record.failure = Some(if self.shared.is_forced() { Failure::Forced } else { fault });
+            record.wire_bytes = state.written;
+            self.shared.log(&record);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! One client connection: hyper over [`ClientIo`], until it ends or turns into a tunnel.
+
+use super::client_io::{ClientIo, ClientWire, Origin};
+use super::{Shared, exchange};
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::pin::pin;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// What a dyno may have written although the client takes its time (§8): hyper's write buffer.
+const RESPONSE_WINDOW: usize = 1024 * 1024;
+
+/// Serves a connection to its end.
+pub(super) async fn serve<S>(shared: Arc<Shared>, socket: S, origin: Origin)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let wire = ClientWire::new(Arc::clone(&shared), origin);
+    let io = TokioIo::new(ClientIo::new(socket, Arc::clone(&wire)));
+    let for_service = Arc::clone(&wire);
+    let connection = Builder::new()
+        .title_case_headers(true)
+        .max_headers(super::MAX_HEADERS)
+        .max_buf_size(RESPONSE_WINDOW.max(super::head::HEAD + 64 * 1024))
+        .header_read_timeout(None)
+        .serve_connection(io, service_fn(move |request| exchange::run(Arc::clone(&for_service), request)))
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let mut draining = false;
+    loop {
+        tokio::select! {
+            biased;
+            () = shared.force.cancelled() => return,
+            // What ended it is in the log of its exchanges.
+            _ = connection.as_mut() => break,
+            () = shared.drain.cancelled(), if !draining => {
+                connection.as_mut().graceful_shutdown();
+                draining = true;
+            }
+        }
+    }
+    if let Some(tunnel) = wire.take_tunnel() {
+        tokio::select! {
+            biased;
+            () = shared.force.cancelled() => {}
+            () = tunnel.run::<S>(shared.config.timeouts.idle) => {}
+        }
+    }
+}

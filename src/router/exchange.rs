@@ -1,0 +1,340 @@
+//! One request, stage by stage: find its app, admit it, find a dyno, send, await the head, relay the body. Whatever
+//! ends it early is a [`Failure`], and every exchange leaves one log line.
+
+use super::body::{Cut, RequestBody, ResponseBody};
+use super::checkout::{Lease, checkout};
+use super::client_io::ClientWire;
+use super::failure::Failure;
+use super::head::Framing;
+use super::headers::{self, Inbound};
+use super::pages::Page;
+use super::pool::Link;
+use super::record::Record;
+use super::registry::InFlight;
+use super::upgrade::Tunnel;
+use super::{Shared, affinity};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, SERVER, UPGRADE, VIA};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, request};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use tokio::time::Instant;
+
+/// A request in the works. Dropped before its end, it logs why: the client went away, or the router was stopped.
+pub(super) struct Exchange {
+    wire: Arc<ClientWire>,
+    /// Gone once it was handed over to be logged.
+    record: Option<Record>,
+    /// Counts towards H11.
+    in_flight: Option<InFlight>,
+    app: String,
+    error_page_url: Option<String>,
+    maintenance_page_url: Option<String>,
+    /// Milliseconds since the Unix epoch.
+    received: i128,
+    began: Instant,
+    framing: Framing,
+    /// The client speaks HTTP/1.0.
+    old: bool,
+}
+
+/// hyper's service: answers one request of a client connection.
+pub(super) async fn run(wire: Arc<ClientWire>, mut request: Request<Incoming>) -> Result<Response<ResponseBody>, Cut> {
+    let (framing, old) = wire.open();
+    let upgrade = (!old && headers::asks_upgrade(request.headers())).then(|| hyper::upgrade::on(&mut request));
+    let (parts, body) = request.into_parts();
+    let shared = Arc::clone(&wire.shared);
+    let live = shared.registry.current();
+    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let Some((route, app)) = live.table.find(host).and_then(|index| live.app(index)) else {
+        wire.finish(None);
+        if old {
+            wire.splice_head(Vec::new());
+        }
+        return Ok(page(&shared, 404, Page::NoSuchApp, None, framing != Framing::None));
+    };
+    let mut exchange = Exchange {
+        record: Some(record(&wire, &parts)),
+        in_flight: None,
+        app: route.app.clone(),
+        error_page_url: route.error_page_url.clone(),
+        maintenance_page_url: route.maintenance_page_url.clone(),
+        received: shared.clock.unix_millis(),
+        began: Instant::now(),
+        framing,
+        old,
+        wire,
+    };
+    let admitted = if shared.is_full() {
+        Err(Failure::ConnectionLimit)
+    } else if headers::expects_too_much(&parts.headers) {
+        Err(Failure::Expectation)
+    } else if upgrade.is_some() && !parts.headers.contains_key(UPGRADE) {
+        Err(Failure::BadHeader)
+    } else if route.maintenance {
+        Err(Failure::Maintenance)
+    } else if route.blank {
+        Err(Failure::Blank)
+    } else {
+        app.enter(shared.config.in_flight_per_dyno).ok_or(Failure::Backlog)
+    };
+    drop(live);
+    match admitted {
+        Ok(in_flight) => exchange.in_flight = Some(in_flight),
+        Err(failure) => return exchange.fail(failure),
+    }
+    let session = affinity::session(&shared, &exchange.app, &parts.headers);
+    let lease = match checkout(&shared, &exchange.app, session.as_deref()).await {
+        Ok(lease) => lease,
+        Err(none) => {
+            if let (Some(slot), Some(record)) = (&none.tried, &mut exchange.record) {
+                record.dyno = Some((Arc::clone(&slot.name), exchange.began.elapsed()));
+            }
+            return exchange.fail(none.failure);
+        }
+    };
+    let bodiless = parts.method == Method::HEAD;
+    let host = parts.headers.get(HOST).cloned();
+    match exchange.send(lease, parts, body, upgrade.is_some()).await {
+        Ok((lease, mut response)) => {
+            affinity::remember(
+                &shared,
+                &exchange.app,
+                session.as_deref(),
+                &lease,
+                host.as_ref(),
+                response.headers_mut(),
+            );
+            exchange.relay(lease, response, bodiless, upgrade)
+        }
+        Err(failure) => exchange.fail(failure),
+    }
+}
+
+/// What can be said of a request before anything came of it.
+fn record(wire: &ClientWire, parts: &request::Parts) -> Record {
+    let shared = &wire.shared;
+    Record {
+        method: parts.method.clone(),
+        target: parts.uri.clone(),
+        host: parts.headers.get(HOST).cloned().unwrap_or_else(|| HeaderValue::from_static("")),
+        request_id: headers::request_id(&parts.headers, &shared.clock, shared.config.generation),
+        forwarded_for: headers::forwarded_for(&parts.headers, wire.origin),
+        dyno: None,
+        dispatched: None,
+        status: 0,
+        body_bytes: 0,
+        wire_bytes: 0,
+        own_page: false,
+        tls: wire.origin.tls,
+        failure: None,
+    }
+}
+
+impl Exchange {
+    /// Sends the request to the dyno and waits for the head of its response.
+    async fn send(
+        &mut self,
+        mut lease: Lease,
+        mut parts: request::Parts,
+        body: Incoming,
+        upgrade: bool,
+    ) -> Result<(Lease, Response<Incoming>), Failure> {
+        let connect = self.began.elapsed();
+        if let Some(record) = &mut self.record {
+            record.dyno = Some((Arc::clone(&lease.slot.name), connect));
+            record.dispatched = Some(Instant::now());
+            let inbound = Inbound {
+                method: &parts.method,
+                origin: self.wire.origin,
+                framing: self.framing,
+                upgrade,
+                request_id: &record.request_id,
+                forwarded_for: &record.forwarded_for,
+                connect,
+                received: self.received,
+            };
+            headers::to_dyno(&mut parts.headers, &inbound, &self.wire.shared);
+        }
+        parts.uri = origin_form(parts.uri);
+        parts.version = http::Version::HTTP_11;
+        lease.link.wire.begin();
+        let request = Request::from_parts(parts, RequestBody::new(body, Arc::clone(&lease.link.wire)));
+        let mut answer = pin!(lease.link.sender.send_request(request));
+        let link = &mut lease.link;
+        let answer = poll_fn(|cx| match answer.as_mut().poll(cx) {
+            Poll::Ready(answer) => Poll::Ready(answer),
+            Poll::Pending => {
+                let _ = link.poll(cx);
+                answer.as_mut().poll(cx)
+            }
+        });
+        match answer.await {
+            Ok(response) => Ok((lease, response)),
+            Err(error) => Err(self.blame(&error, &lease.link)),
+        }
+    }
+
+    /// Passes the response on.
+    fn relay(
+        mut self,
+        lease: Lease,
+        response: Response<Incoming>,
+        head_only: bool,
+        upgrade: Option<OnUpgrade>,
+    ) -> Result<Response<ResponseBody>, Cut> {
+        let (mut parts, incoming) = response.into_parts();
+        let switching = parts.status == StatusCode::SWITCHING_PROTOCOLS;
+        if switching && upgrade.is_none() {
+            return self.fail(Failure::BadResponse);
+        }
+        let bodiless = head_only || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let lines = headers::to_client(&mut parts.headers, bodiless || switching, &self.wire.shared);
+        if self.old || !lines.is_empty() && !switching {
+            self.wire.splice_head(lines);
+        }
+        if !lease.link.wire.is_request_sent() {
+            // The rest of the request will not be read, so nothing can follow it.
+            parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        parts.version = http::Version::HTTP_11;
+        if let Some(record) = &mut self.record {
+            record.status = parts.status.as_u16();
+        }
+        match upgrade {
+            Some(upgrade) if switching => {
+                parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+                // Upgraded connections do not count towards H11 (§12).
+                self.in_flight = None;
+                let wire = Arc::clone(&self.wire);
+                wire.leave_tunnel(Tunnel::new(upgrade, lease.link, self));
+                Ok(Response::from_parts(parts, ResponseBody::empty()))
+            }
+            _ if bodiless => {
+                self.complete(lease);
+                Ok(Response::from_parts(parts, ResponseBody::empty()))
+            }
+            _ => Ok(Response::from_parts(parts, ResponseBody::dyno(incoming, lease, self))),
+        }
+    }
+
+    /// Bytes of body that go out.
+    pub(super) fn count(&mut self, bytes: usize) {
+        if let Some(record) = &mut self.record {
+            record.body_bytes += bytes as u64;
+        }
+    }
+
+    /// Trailers that end the response. An HTTP/1.0 client has no use for them.
+    pub(super) fn trailers(&self, trailers: &HeaderMap) {
+        if !self.old {
+            self.wire.splice_trailers(trailers);
+        }
+    }
+
+    /// Whose fault an error of the dyno's connection is. A broken request shows there too, so the client comes first.
+    pub(super) fn blame(&self, error: &hyper::Error, link: &Link) -> Failure {
+        let guess = || match (error.is_parse(), link.wire.is_answered()) {
+            (true, _) => Failure::BadResponse,
+            (false, true) => Failure::Interrupted,
+            (false, false) => Failure::Unanswered,
+        };
+        self.wire.fault().or_else(|| link.wire.fault()).unwrap_or_else(guess)
+    }
+
+    /// The response was handed to hyper whole; the connection to the dyno may serve again.
+    pub(super) fn complete(mut self, lease: Lease) {
+        if self.wire.shared.pools() {
+            lease.slot.give_back(lease.link);
+        }
+        self.in_flight = None;
+        self.wire.finish(self.record.take());
+    }
+
+    /// Ends the exchange with the router's own answer, or with none.
+    fn fail(mut self, failure: Failure) -> Result<Response<ResponseBody>, Cut> {
+        let verdict = failure.verdict();
+        let Some(kind) = verdict.page else {
+            self.cut(failure);
+            return Err(Cut);
+        };
+        let url = if kind == Page::Maintenance { &self.maintenance_page_url } else { &self.error_page_url };
+        let unread = self.framing != Framing::None || verdict.cause.is_some();
+        let response = page(&self.wire.shared, verdict.status, kind, url.as_deref(), unread);
+        if let Some(mut record) = self.record.take() {
+            record.failure = Some(failure);
+            record.status = verdict.status;
+            record.own_page = true;
+            if record.method != Method::HEAD {
+                record.body_bytes = http_body::Body::size_hint(response.body()).lower();
+            }
+            self.wire.finish(Some(record));
+        }
+        if self.old {
+            self.wire.splice_head(Vec::new());
+        }
+        Ok(response)
+    }
+
+    /// Ends the exchange in the middle of its response, or without any.
+    pub(super) fn cut(mut self, failure: Failure) {
+        self.log_cut(Some(failure));
+    }
+
+    /// Ends an upgraded exchange: what became of it, and how many bytes went to the client.
+    pub(super) fn end_tunnel(mut self, failure: Option<Failure>, bytes: u64) {
+        self.count(usize::try_from(bytes).unwrap_or(usize::MAX));
+        self.log_cut(failure);
+    }
+
+    fn log_cut(&mut self, failure: Option<Failure>) {
+        if let Some(mut record) = self.record.take() {
+            record.failure = failure;
+            self.wire.cut(record);
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if self.record.is_some() {
+            let failure = self.wire.interruption();
+            self.log_cut(Some(failure));
+        }
+    }
+}
+
+/// The target as the dyno sees it: path and query, or the asterisk (§5).
+fn origin_form(uri: Uri) -> Uri {
+    let mut parts = uri.into_parts();
+    parts.scheme = None;
+    parts.authority = None;
+    if parts.path_and_query.is_none() {
+        parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
+    }
+    Uri::from_parts(parts).unwrap_or_default()
+}
+
+/// One of the router's own answers (§3).
+fn page(shared: &Shared, status: u16, page: Page, url: Option<&str>, close: bool) -> Response<ResponseBody> {
+    let body = Bytes::from(page.render(shared.config.generation, url));
+    let mut response = Response::new(ResponseBody::Page(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    let headers = response.headers_mut();
+    headers.insert(SERVER, HeaderValue::from_static(shared.server()));
+    if page != Page::Empty {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store"));
+    if !shared.config.is_legacy() {
+        headers.insert(VIA, HeaderValue::from_static(shared.via()));
+    }
+    if close {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}

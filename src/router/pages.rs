@@ -1,0 +1,61 @@
+//! The pages Heroku shows in place of an app's answer, to the byte (§3). Nothing is ever fetched: the frame in them
+//! is the browser's affair.
+
+use super::config::Generation;
+
+const ROUTER2: &str = include_str!("pages/router2.html");
+const LEGACY: &str = include_str!("pages/legacy.html");
+
+/// Which page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Page {
+    /// "Application Error".
+    Error,
+    /// "Offline for Maintenance".
+    Maintenance,
+    /// "No such app".
+    NoSuchApp,
+    /// No body at all.
+    Empty,
+}
+
+impl Page {
+    /// The page's bytes; `url` is the app's own page for the frame (`ERROR_PAGE_URL`, `MAINTENANCE_PAGE_URL`).
+    pub(super) fn render(self, generation: Generation, url: Option<&str>) -> String {
+        let (title, file) = match self {
+            Self::Error => ("Application Error", "application-error.html"),
+            Self::Maintenance => ("Offline for Maintenance", "maintenance-mode.html"),
+            Self::NoSuchApp => ("No such app", "no-such-app.html"),
+            Self::Empty => return String::new(),
+        };
+        let (template, scheme) = match generation {
+            Generation::Router2 => (ROUTER2, "https:"),
+            Generation::Legacy => (LEGACY, ""),
+        };
+        let frame = url.map_or_else(|| format!("{scheme}//www.herokucdn.com/error-pages/{file}"), escape);
+        template.replace("{title}", title).replace("{frame}", &frame)
+    }
+}
+
+fn escape(url: &str) -> String {
+    url.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Page;
+    use crate::router::config::Generation::{Legacy, Router2};
+
+    #[test]
+    fn error_pages_have_heroku_s_sizes() {
+        assert_eq!(Page::Error.render(Router2, None).len(), 567, "{}", Page::Error.render(Router2, None));
+        assert_eq!(Page::Error.render(Legacy, None).len(), 506, "{}", Page::Error.render(Legacy, None));
+        assert_eq!(Page::NoSuchApp.render(Legacy, None).len(), 494);
+    }
+
+    #[test]
+    fn f22_error_page_url_stands_in_the_frame_and_cannot_break_out_of_it() {
+        let page = Page::Error.render(Router2, Some("https://x.example/?a=1&b=\"><script>"));
+        assert!(page.contains("<iframe src=\"https://x.example/?a=1&amp;b=&quot;&gt;&lt;script&gt;\"></iframe>"));
+    }
+}

@@ -1,0 +1,206 @@
+//! The router's log line of one request (§1).
+
+use super::config::Generation;
+use super::failure::Failure;
+use http::{HeaderValue, Method, Uri};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use tokio::time::{Duration, Instant};
+
+/// What the log line of one request says. Holds the request's own header values, so that nothing is copied before
+/// the line is written.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) method: Method,
+    pub(super) target: Uri,
+    pub(super) host: HeaderValue,
+    pub(super) request_id: HeaderValue,
+    pub(super) forwarded_for: HeaderValue,
+    /// The dyno that was chosen, and how long it took to have a connection to it.
+    pub(super) dyno: Option<(Arc<str>, Duration)>,
+    /// When the request was sent off to the dyno; none when it could not be connected to.
+    pub(super) dispatched: Option<Instant>,
+    /// The status that was sent to the client, 0 if none was.
+    pub(super) status: u16,
+    /// Bytes of body that were sent to the client.
+    pub(super) body_bytes: u64,
+    /// Bytes of the whole response as written to the client's socket; the legacy router counts these.
+    pub(super) wire_bytes: u64,
+    /// The body was the router's own page.
+    pub(super) own_page: bool,
+    /// `tls1.3` and the like, on a TLS listener.
+    pub(super) tls: Option<&'static str>,
+    /// Why it failed, if it did.
+    pub(super) failure: Option<Failure>,
+}
+
+impl Record {
+    /// The line, as of now: `service` ends here.
+    pub(super) fn line(&self, generation: Generation) -> String {
+        let mut line = String::with_capacity(320);
+        // Writing to a string cannot fail.
+        let _ = self.write(&mut line, generation);
+        line
+    }
+
+    fn write(&self, line: &mut String, generation: Generation) -> std::fmt::Result {
+        let legacy = generation == Generation::Legacy;
+        self.write_outcome(line, legacy)?;
+        write!(line, " method={} path=\"", self.method)?;
+        write_path(line, &self.target, legacy);
+        write!(line, "\" host={}", text(&self.host))?;
+        write!(line, " request_id={}", text(&self.request_id))?;
+        line.push_str(" fwd=\"");
+        write_escaped(line, text(&self.forwarded_for).as_bytes());
+        line.push('"');
+        match &self.dyno {
+            Some((name, connect)) => write!(line, " dyno={name} connect={}ms", connect.as_millis())?,
+            None => line.push_str(" dyno= connect="),
+        }
+        match self.dispatched {
+            Some(at) => write!(line, " service={}ms", at.elapsed().as_millis())?,
+            None => line.push_str(" service="),
+        }
+        line.push_str(" status=");
+        match self.logged_status(legacy) {
+            0 => {}
+            status => write!(line, "{status}")?,
+        }
+        line.push_str(" bytes=");
+        if let Some(bytes) = self.logged_bytes(legacy) {
+            write!(line, "{bytes}")?;
+        }
+        match (legacy, self.tls) {
+            (true, None) => line.push_str(" protocol=http"),
+            (true, Some(_)) => line.push_str(" protocol=https"),
+            (false, None) => line.push_str(" protocol=http1.1 tls=false"),
+            (false, Some(version)) => write!(line, " protocol=http1.1 tls=true tls_version={version}")?,
+        }
+        Ok(())
+    }
+
+    /// `sock=`, `at=`, `code=`, `desc=`, `cause=`. Router 2.0 emits no H26 (§2).
+    fn write_outcome(&self, line: &mut String, legacy: bool) -> std::fmt::Result {
+        let Some(verdict) = self.failure.map(Failure::verdict).filter(|v| legacy || v.cause.is_none()) else {
+            line.push_str("at=info");
+            return Ok(());
+        };
+        if let Some(sock) = verdict.sock {
+            write!(line, "sock={sock} ")?;
+        }
+        write!(line, "at={} code={} desc=\"{}\"", verdict.at, verdict.code.code(), verdict.desc)?;
+        match verdict.cause {
+            Some(cause) => write!(line, " cause=\"{cause}\""),
+            None => Ok(()),
+        }
+    }
+
+    /// The failure's own status, but for an interrupted response on Router 2.0: what was sent already (§2, H18).
+    fn logged_status(&self, legacy: bool) -> u16 {
+        match self.failure {
+            None => self.status,
+            Some(Failure::Interrupted) if !legacy && self.status != 0 => self.status,
+            Some(failure) => failure.verdict().status,
+        }
+    }
+
+    /// Router 2.0 counts body bytes, its own error page among them; the legacy router counts head and body, but not
+    /// its own pages; both leave the field empty when a failure kept the request from any dyno (§1, §20 U2).
+    fn logged_bytes(&self, legacy: bool) -> Option<u64> {
+        let coded = self.failure.is_some_and(|f| legacy || f.verdict().cause.is_none());
+        match (coded && self.dyno.is_none(), legacy) {
+            (true, _) => None,
+            (false, true) if self.own_page => Some(0),
+            (false, true) => Some(self.wire_bytes),
+            (false, false) => Some(self.body_bytes),
+        }
+    }
+}
+
+fn text(value: &HeaderValue) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(value.as_bytes())
+}
+
+/// Path and query: Router 2.0 logs the path percent-decoded, the legacy router as it came.
+fn write_path(line: &mut String, target: &Uri, legacy: bool) {
+    if legacy {
+        write_escaped(line, target.path().as_bytes());
+    } else {
+        write_escaped(line, &decode(target.path()));
+    }
+    if let Some(query) = target.query() {
+        line.push('?');
+        write_escaped(line, query.as_bytes());
+    }
+}
+
+fn decode(path: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    loop {
+        rest = match rest {
+            [] => return out,
+            [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                out.push(hex(*high) << 4 | hex(*low));
+                rest
+            }
+            [byte, rest @ ..] => {
+                out.push(*byte);
+                rest
+            }
+        }
+    }
+}
+
+fn hex(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        _ => (digit | 0x20) - b'a' + 10,
+    }
+}
+
+/// Whatever stands in it, it stays inside its quotes and on its line (G10).
+fn write_escaped(line: &mut String, bytes: &[u8]) {
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '"' | '\\' => line.extend(['\\', c]),
+                c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
+                    let mut encoded = [0; 4];
+                    write_percent(line, c.encode_utf8(&mut encoded).as_bytes());
+                }
+                c => line.push(c),
+            }
+        }
+        write_percent(line, chunk.invalid());
+    }
+}
+
+fn write_percent(line: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        let _ = write!(line, "%{byte:02X}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{decode, write_escaped};
+
+    fn shown(path: &str) -> String {
+        let mut line = String::new();
+        write_escaped(&mut line, &decode(path));
+        line
+    }
+
+    #[test]
+    fn g8_paths_are_logged_decoded() {
+        assert_eq!(shown("/a%20b"), "/a b");
+        assert_eq!(shown("/caf%C3%A9"), "/café");
+        assert_eq!(shown("/%zz%2"), "/%zz%2");
+    }
+
+    #[test]
+    fn g10_nothing_in_a_path_can_end_the_field_or_the_line() {
+        assert_eq!(shown("/%22%20at=error%0d%0a%5c%ff%00"), "/\\\" at=error%0D%0A\\\\%FF%00");
+    }
+}

@@ -1,0 +1,340 @@
+//! Runs the real `dynosim` on real apps: start it, read what it prints, ask its router, interrupt it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long anything may take before a test gives up on it.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Engine tests run one after another: they share the engine's two cores and count what is in it.
+pub(crate) fn engine_lock() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A copy of an app in a folder of its own, with a state folder of its own.
+pub(crate) struct Project {
+    home: tempfile::TempDir,
+    pub(crate) dir: PathBuf,
+}
+
+impl Project {
+    /// Of `examples/NAME` or `tests/fixtures/apps/NAME`.
+    pub(crate) fn of(path: &str) -> Self {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let project = Self::empty(from.file_name().unwrap().to_str().unwrap());
+        copy(&from, &project.dir);
+        project
+    }
+
+    /// An empty folder of that name.
+    pub(crate) fn empty(name: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join(name);
+        std::fs::create_dir(&dir).unwrap();
+        Self { home, dir }
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> &Self {
+        std::fs::write(self.dir.join(name), text).unwrap();
+        self
+    }
+
+    /// The command, with nothing of this process's environment but what finds the engine.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dynosim"));
+        command.args(args).current_dir(&self.dir).env_clear();
+        for name in ["PATH", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "XDG_RUNTIME_DIR"] {
+            if let Ok(value) = std::env::var(name) {
+                command.env(name, value);
+            }
+        }
+        command.env("HOME", self.home.path()).env("USER", "ann").env("XDG_STATE_HOME", self.home.path().join("state"));
+        command.env("LEAKED_FROM_HOST", "secret");
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, args: &[&str]) -> Finished {
+        let output = self.command(args).stdin(Stdio::null()).output().unwrap();
+        Finished {
+            status: output.status,
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Starts `up` with these arguments.
+    pub(crate) fn up(&self, args: &[&str]) -> Up<'_> {
+        let mut all = vec!["up"];
+        all.extend(args);
+        let mut child =
+            self.command(&all).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let out = Lines::read(child.stdout.take().unwrap());
+        let err = Lines::read(child.stderr.take().unwrap());
+        Up { project: self, child, out, err }
+    }
+
+    /// The part that all names of this app's containers, volumes and networks share.
+    pub(crate) fn identity(&self) -> String {
+        let apps = self.home.path().join("state/dynosim/apps");
+        let name = std::fs::read_dir(apps).unwrap().next().unwrap().unwrap().file_name();
+        name.to_str().unwrap().rsplit_once('-').unwrap().1.to_owned()
+    }
+
+    /// Containers, volumes and networks of this app that the engine has now.
+    pub(crate) fn left_behind(&self) -> Vec<String> {
+        let label = format!("label=dynosim.identity={}", self.identity());
+        let mut found = Vec::new();
+        for words in [
+            &["ps", "-a", "--format", "container {{.Names}}"][..],
+            &["volume", "ls", "--format", "volume {{.Name}}"],
+            &["network", "ls", "--format", "network {{.Name}}"],
+        ] {
+            found.extend(docker(&[words, &["--filter", &label]].concat()).lines().map(str::to_owned));
+        }
+        found
+    }
+
+    /// Containers of this app, by dyno name.
+    pub(crate) fn container_of(&self, dyno: &str) -> String {
+        let (label, dyno) =
+            (format!("label=dynosim.identity={}", self.identity()), format!("label=dynosim.dyno={dyno}"));
+        docker(&["ps", "-q", "--no-trunc", "--filter", &label, "--filter", &dyno]).trim().to_owned()
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        if self.home.path().join("state").exists() {
+            let _ = self.run(&["down", "--images"]);
+        }
+    }
+}
+
+/// Asks the engine by its own client.
+pub(crate) fn docker(args: &[&str]) -> String {
+    let output = Command::new("docker").args(args).output().unwrap();
+    assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir_all(&target).unwrap();
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) status: ExitStatus,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Finished {
+    #[track_caller]
+    pub(crate) fn expect_code(&self, code: i32) -> &Self {
+        assert_eq!(self.status.code(), Some(code), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_err(&self, text: &str) -> &Self {
+        assert!(self.err.contains(text), "no `{text}` in stderr:\n{}", self.err);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_out(&self, text: &str) -> &Self {
+        assert!(self.out.contains(text), "no `{text}` in stdout:\n{}", self.out);
+        self
+    }
+}
+
+/// Lines as they come out of a pipe.
+#[derive(Clone)]
+struct Lines(Arc<(Mutex<(Vec<String>, bool)>, Condvar)>);
+
+impl Lines {
+    fn read(pipe: impl Read + Send + 'static) -> Self {
+        let lines = Self(Arc::default());
+        let shared = lines.clone();
+        std::thread::spawn(move || {
+            let mut reader = BufReader::new(pipe);
+            let mut line = Vec::new();
+            while reader.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+                let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
+                shared.0.0.lock().unwrap().0.push(text);
+                shared.0.1.notify_all();
+                line.clear();
+            }
+            shared.0.0.lock().unwrap().1 = true;
+            shared.0.1.notify_all();
+        });
+        lines
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.0.0.lock().unwrap().0.clone()
+    }
+
+    /// The first line that holds `text`, when it comes.
+    fn wait(&self, text: &str) -> Option<String> {
+        let found = |lines: &Vec<String>| lines.iter().find(|line| line.contains(text)).cloned();
+        let guard = self.0.0.lock().unwrap();
+        let (guard, _) =
+            self.0.1.wait_timeout_while(guard, PATIENCE, |(lines, ended)| found(lines).is_none() && !*ended).unwrap();
+        found(&guard.0)
+    }
+}
+
+/// A running `up`.
+pub(crate) struct Up<'a> {
+    project: &'a Project,
+    child: Child,
+    out: Lines,
+    err: Lines,
+}
+
+impl Up<'_> {
+    /// Waits for a line of the log.
+    #[track_caller]
+    pub(crate) fn wait_out(&self, text: &str) -> String {
+        let Some(line) = self.out.wait(text) else { panic!("no `{text}`\n{}", self.seen()) };
+        line
+    }
+
+    /// Waits for a line of dynosim's own.
+    #[track_caller]
+    pub(crate) fn wait_err(&self, text: &str) -> String {
+        let Some(line) = self.err.wait(text) else { panic!("no `{text}`\n{}", self.seen()) };
+        line
+    }
+
+    fn seen(&self) -> String {
+        format!("stdout:\n{}\nstderr:\n{}", self.out.all().join("\n"), self.err.all().join("\n"))
+    }
+
+    /// Lines of the log so far, without their times.
+    pub(crate) fn log(&self) -> Vec<String> {
+        let timed = |line: &str| line.as_bytes().first().is_some_and(u8::is_ascii_digit) && line.len() > 33;
+        self.out.all().iter().map(|line| if timed(line) { line[33..].to_owned() } else { line.clone() }).collect()
+    }
+
+    /// Waits until all dynos are up; returns the router's port.
+    #[track_caller]
+    pub(crate) fn ready(&self) -> u16 {
+        self.wait_err("✔ up ");
+        self.port()
+    }
+
+    /// The router's port.
+    #[track_caller]
+    pub(crate) fn port(&self) -> u16 {
+        let line = self.wait_err("✔ router");
+        line.rsplit_once(':').unwrap().1.trim().parse().unwrap()
+    }
+
+    /// GETs a path; returns status and body.
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        let port = self.port();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n");
+        let answer = exchange(port, request.as_bytes());
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+        let body = if head.to_lowercase().contains("transfer-encoding: chunked") { dechunk(body) } else { body.into() };
+        (status, body)
+    }
+
+    /// Sends a signal to dynosim.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        self.signal(rustix::process::Signal::INT);
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn finish(mut self) -> Finished {
+        let waited = std::time::SystemTime::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(waited.elapsed().unwrap_or_default() < PATIENCE, "does not end\n{}", self.seen());
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let (out, err) = (self.out.clone(), self.err.clone());
+        for lines in [&out, &err] {
+            let guard = lines.0.0.lock().unwrap();
+            drop(lines.0.1.wait_timeout_while(guard, PATIENCE, |(_, ended)| !*ended).unwrap());
+        }
+        Finished { status, out: out.all().join("\n"), err: err.all().join("\n") }
+    }
+
+    /// Ctrl-C and wait: clean, 130, and nothing left behind.
+    #[track_caller]
+    pub(crate) fn stop(self) -> Finished {
+        self.interrupt();
+        let project = self.project;
+        let finished = self.finish();
+        finished.expect_code(130);
+        assert_eq!(project.left_behind(), Vec::<String>::new());
+        finished
+    }
+}
+
+impl Drop for Up<'_> {
+    fn drop(&mut self) {
+        if self.child.try_wait().ok().flatten().is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Sends bytes to a loopback port and reads the answer to its end.
+pub(crate) fn exchange(port: u16, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(request).unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn dechunk(mut body: &str) -> String {
+    let mut whole = String::new();
+    while let Some((size, rest)) = body.split_once("\r\n") {
+        let size = usize::from_str_radix(size.trim(), 16).unwrap_or(0);
+        if size == 0 || rest.len() < size {
+            break;
+        }
+        whole.push_str(&rest[..size]);
+        body = rest[size..].trim_start_matches("\r\n");
+    }
+    whole
+}
