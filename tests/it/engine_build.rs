@@ -85,6 +85,7 @@ async fn old_images_go_and_kept_ones_stay() {
     let removed = bench.engine.prune_images(&repository, &[second.clone(), third.clone()]).await.unwrap();
     assert_eq!(removed, 1);
     assert!(bench.engine.inspect(&first).await.unwrap().is_none());
+    assert!(!bench.engine.exists(&first).await.unwrap() && bench.engine.exists(&third).await.unwrap());
     assert!(bench.engine.inspect(&second).await.unwrap().is_some());
     bench.close().await;
 }

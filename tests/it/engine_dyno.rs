@@ -1,5 +1,7 @@
 //! Dynos on the real engine: who they are, what they may do, how they live and end.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a helper that fails fails its test")]
+
 use crate::engine;
 use crate::support::{Bench, Dyno, PATIENCE};
 use bytes::Bytes;
@@ -73,7 +75,7 @@ async fn stdout_and_stderr_arrive_in_the_order_they_were_written() {
     let image = bench.busybox("").await;
     let script = "i=0; while [ $i -lt 3000 ]; do echo o$i; echo e$i >&2; i=$((i+1)); done";
     let (printed, _) = bench.run(bench.sh(&image, script)).await;
-    let expected: String = (0..3000).map(|i| format!("o{i}\ne{i}\n")).collect();
+    let expected = (0..3000).map(|i| format!("o{i}\ne{i}\n")).collect::<Vec<_>>().concat();
     assert!(printed == expected, "{} of {} bytes, or out of order", printed.len(), expected.len());
     bench.close().await;
 }
@@ -413,7 +415,7 @@ async fn ten_dynos_start_in_parallel() {
 async fn an_engine_that_goes_away_is_told_and_the_truth_follows() {
     let bench = engine!();
     let image = bench.busybox("").await;
-    let (socket, proxy) = proxy(&bench).await;
+    let (socket, proxy) = proxy();
     let files = tempfile::tempdir().unwrap();
     let url = format!("unix://{}", socket.path().join("d.sock").display());
     let engine = dynosim::engine::docker::find(Some(&url), &|_| None, files.path()).await.unwrap();
@@ -507,7 +509,7 @@ async fn elsewhere_a_program_that_is_missing_is_the_app_s_fault_and_not_the_engi
 async fn a_dyno_that_survives_the_loss_of_its_engine_is_found_again() {
     let Some(bench) = elsewhere().await else { return };
     let image = bench.busybox("").await;
-    let (socket, proxy) = proxy(&bench).await;
+    let (socket, proxy) = proxy();
     let files = tempfile::tempdir().unwrap();
     let url = format!("unix://{}", socket.path().join("d.sock").display());
     let env = |name: &str| (name == "DYNOSIM_ENGINE_ELSEWHERE").then(|| "1".to_owned());
@@ -530,7 +532,7 @@ async fn a_dyno_that_survives_the_loss_of_its_engine_is_found_again() {
     bench.close().await;
 }
 
-async fn proxy(_bench: &Bench) -> (tempfile::TempDir, tokio::task::JoinHandle<()>) {
+fn proxy() -> (tempfile::TempDir, tokio::task::JoinHandle<()>) {
     let folder = tempfile::tempdir().unwrap();
     let task = serve(folder.path());
     (folder, task)

@@ -1,5 +1,7 @@
 //! What several integration tests need: a reachable engine, small images, a dyno on it.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a helper that fails fails its test")]
+
 use bytes::Bytes;
 use dynosim::engine::docker::{DockerEngine, find};
 use dynosim::engine::{
@@ -9,6 +11,7 @@ use dynosim::engine::{
 use dynosim::model::dyno::{DynoKind, DynoName, DynoSize};
 use dynosim::model::image::{ImageFacts, ImageId};
 use dynosim::model::process_type::ProcessType;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -133,7 +136,7 @@ impl Bench {
             dockerfile: folder.join(files[0].0),
             context: folder.to_owned(),
             target: None,
-            args: Default::default(),
+            args: BTreeMap::new(),
             platform: self.engine.facts().platform.clone(),
             no_cache: false,
         }
