@@ -164,9 +164,12 @@ impl Finished {
     }
 }
 
+/// The lines so far, and whether the pipe has ended.
+type Seen = (Vec<String>, bool);
+
 /// Lines as they come out of a pipe.
 #[derive(Clone)]
-struct Lines(Arc<(Mutex<(Vec<String>, bool)>, Condvar)>);
+struct Lines(Arc<(Mutex<Seen>, Condvar)>);
 
 impl Lines {
     fn read(pipe: impl Read + Send + 'static) -> Self {

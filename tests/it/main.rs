@@ -1,5 +1,12 @@
 //! Everything that is tested from outside: one binary, one module for each behaviour.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test may panic and read the clock"
+)]
+
 mod architecture;
 mod cli;
 mod engine_build;
