@@ -134,25 +134,35 @@ fn line_around(output: &[u8], place: usize) -> &[u8] {
     &output[start..end]
 }
 
-/// The first absolute path in a message, without the punctuation around it.
+/// The absolute path that a message is about: the first one in it, but for that of the program that speaks
+/// (`/bin/sh: can't create /data/x: …`).
 fn path_in(line: &str) -> Option<&str> {
+    let speaks = |path: &&str| line.starts_with(*path) && line[path.len()..].starts_with(": ");
+    let (first, second) = {
+        let mut paths = paths_in(line);
+        (paths.next()?, paths.next())
+    };
+    if speaks(&first) { second.or(Some(first)) } else { Some(first) }
+}
+
+/// Absolute paths in a text, without the punctuation around them.
+fn paths_in(line: &str) -> impl Iterator<Item = &str> {
     let mut from = 0;
-    while let Some(at) = line[from..].find('/') {
-        let start = from + at;
-        let before = line[..start].chars().next_back();
-        let alone = before.is_none_or(|c| c.is_whitespace() || "'\"`([{<=:‘“".contains(c));
-        let rest = &line[start..];
-        let end = rest.find(|c: char| c.is_whitespace() || "'\"`)]}>,;’”".contains(c)).unwrap_or(rest.len());
-        let path = rest[..end].trim_end_matches([':', '.']);
-        if alone && path.len() > 1 && !path.starts_with("//") {
-            return Some(path);
+    std::iter::from_fn(move || {
+        while let Some(at) = line[from..].find('/') {
+            let start = from + at;
+            let before = line[..start].chars().next_back();
+            let alone = before.is_none_or(|c| c.is_whitespace() || "'\"`([{<=:‘“".contains(c));
+            let rest = &line[start..];
+            let end = rest.find(|c: char| c.is_whitespace() || "'\"`)]}>,;’”".contains(c)).unwrap_or(rest.len());
+            from = start + end.max(1);
+            let path = rest[..end].trim_end_matches([':', '.']);
+            if alone && path.len() > 1 && !path.starts_with("//") {
+                return Some(path);
+            }
         }
-        from = start + end.max(1);
-        if from >= line.len() {
-            break;
-        }
-    }
-    None
+        None
+    })
 }
 
 #[cfg(test)]
@@ -168,6 +178,7 @@ mod tests {
             ("OSError: [Errno 30] Read-only file system: '/app/data.db'", "/app/data.db"),
             ("Error: EROFS: read-only file system, open '/app/log.txt'", "/app/log.txt"),
             ("sh: can't create /data/x: Read-only file system", "/data/x"),
+            ("/bin/sh: 1: cannot create /data/x: Read-only file system", "/data/x"),
             ("touch: cannot touch '/var/log/app.log': Permission denied", "/var/log/app.log"),
             ("mkdir: can't create directory '/cache/': Permission denied", "/cache/"),
             ("chown: /srv: Operation not permitted", "/srv"),

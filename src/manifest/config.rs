@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn r8_more_than_64_kilobytes_is_an_error_that_names_the_largest() {
+    fn r13_8_and_r8_more_than_64_kilobytes_is_an_error_that_names_the_largest() {
         let mut config = ConfigVars::new();
         config.set("BIG", "x".repeat(65_533), Origin::AppJson);
         assert!(too_large(&config).is_none());

@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn r2_every_section_of_a_full_manifest_is_read() {
+    fn r2_and_r13_3_every_section_of_a_full_manifest_is_read() {
         let yml = clean(concat!(
             "setup:\n  addons:\n    - plan: heroku-postgresql:essential-0\n      as: DATABASE\n",
             "  config:\n    BUCKET: pictures\n    WORKERS: 2\n    DEBUG: false\n",

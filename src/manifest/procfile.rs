@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn r3_bad_lines_are_errors_and_never_passed_over() {
+    fn r3_and_r13_16_bad_lines_are_errors_and_never_passed_over() {
         for (text, line, help) in [
             ("web: a\nnonsense\n", 2, "web: node server.js"),
             ("web : a\n", 1, "blank before the colon"),

@@ -528,7 +528,7 @@ mod tests {
     }
 
     #[test]
-    fn shell_syntax_behind_an_entrypoint_is_noted_with_the_piece_that_fails() {
+    fn r13_2_shell_syntax_behind_an_entrypoint_is_noted_with_the_piece_that_fails() {
         let image = image(&["/e"], &["x"]);
         for (text, piece) in [
             ("web -p $PORT", "$PORT"),

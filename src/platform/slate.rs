@@ -118,3 +118,34 @@ pub fn image_notes(image: &ImageFacts) -> Vec<String> {
     }
     notes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::image_notes;
+    use crate::engine::fake::usual_image;
+
+    #[test]
+    fn r1_2_other_architectures_and_too_many_layers_are_said() {
+        let mut image = usual_image("a");
+        assert!(image_notes(&image).is_empty());
+        image.architecture = "arm64".into();
+        image.layers = 41;
+        let notes = image_notes(&image);
+        assert!(notes[0].contains("arm64") && notes[0].contains("amd64"), "{notes:?}");
+        assert!(notes[1].contains("41 layers"), "{notes:?}");
+    }
+
+    #[test]
+    fn r1_3_instructions_without_effect_are_said_and_sigterm_is_not() {
+        let mut image = usual_image("a");
+        image.volumes = vec!["/data".into()];
+        image.healthcheck = true;
+        image.stop_signal = Some("SIGQUIT".into());
+        let notes = image_notes(&image).join("\n");
+        for word in ["VOLUME /data", "HEALTHCHECK", "STOPSIGNAL SIGQUIT"] {
+            assert!(notes.contains(word), "{notes}");
+        }
+        image.stop_signal = Some("SIGTERM".into());
+        assert!(!image_notes(&image).join("").contains("STOPSIGNAL"));
+    }
+}

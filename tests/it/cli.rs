@@ -67,3 +67,29 @@ fn wrong_usage_is_2_and_help_is_0() {
     project.run(&["--help"]).expect_code(0).expect_out("Exit codes");
     project.run(&["completion", "bash"]).expect_code(0).expect_out("dynosim");
 }
+
+#[test]
+fn every_manifest_shape_of_the_wild_loads_or_is_refused_with_line_and_fix() {
+    let base = "FROM busybox\nCMD [\"true\"]\n";
+    for (manifest, refused_at) in [
+        ("build:\n  docker:\n    web: Dockerfile\n  config:\n    PORT: 50501\nrun:\n  web: python3 server.py", None),
+        ("build:\n  docker:\n    web: Dockerfile\nrun:\n    web: a\n    worker: b", None),
+        ("release:\n  command:\n     rake assets:precompile ", None),
+        ("build:\n  languages:\n    - go\nrun:\n  web: admin\n", Some("heroku.yml:2")),
+        ("build:\n  docker:\n    web: client/Dockerfile\n", Some("heroku.yml:3")),
+    ] {
+        let project = Project::empty("shape");
+        project.write("Dockerfile", base).write("heroku.yml", manifest);
+        let mut command = project.command(&["build"]);
+        let output = command.env("DOCKER_HOST", "unix:///nowhere/docker.sock").output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        match refused_at {
+            // Read without fault; what stops it is that there is no engine here.
+            None => assert_eq!(output.status.code(), Some(6), "{manifest}\n{err}"),
+            Some(place) => {
+                assert_eq!(output.status.code(), Some(2), "{manifest}\n{err}");
+                assert!(err.contains(place) && err.contains("help:"), "{manifest}\n{err}");
+            }
+        }
+    }
+}

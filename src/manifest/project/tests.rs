@@ -243,7 +243,7 @@ fn images_that_are_not_built_cannot_be_named() {
 }
 
 #[test]
-fn without_a_manifest_the_dockerfiles_are_the_process_types() {
+fn r5_6_and_r1_1_without_a_manifest_the_dockerfiles_are_the_process_types() {
     let folder = Folder::new(&[("Dockerfile", ""), ("Dockerfile.worker", ""), ("Dockerfile.dev", "")]);
     let loaded = folder.load();
     assert_eq!(processes(&loaded), ["dev<-dev: CMD", "web<-web: CMD", "worker<-worker: CMD"]);
