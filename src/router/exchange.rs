@@ -3,14 +3,15 @@
 
 use super::body::{Cut, RequestBody, ResponseBody};
 use super::checkout::{Lease, checkout};
-use super::client_io::ClientWire;
+use super::client_wire::ClientWire;
 use super::failure::Failure;
 use super::head::Framing;
 use super::headers::{self, Inbound};
 use super::pages::Page;
 use super::pool::Link;
 use super::record::Record;
-use super::registry::InFlight;
+use super::registry::{InFlight, LiveApp};
+use super::table::Route;
 use super::upgrade::Tunnel;
 use super::{Shared, affinity};
 use bytes::Bytes;
@@ -47,10 +48,10 @@ pub(super) struct Exchange {
 /// hyper's service: answers one request of a client connection.
 pub(super) async fn run(wire: Arc<ClientWire>, mut request: Request<Incoming>) -> Result<Response<ResponseBody>, Cut> {
     let (framing, old) = wire.open();
-    let closes = old && !headers::asks_keep_alive(request.headers());
     let upgrade = (!old && headers::asks_upgrade(request.headers())).then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
     let shared = Arc::clone(&wire.shared);
+    let closes = old && !headers::asks_keep_alive(&parts.headers);
     let live = shared.registry.current();
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let Some((route, app)) = live.table.find(host).and_then(|index| live.app(index)) else {
@@ -73,11 +74,27 @@ pub(super) async fn run(wire: Arc<ClientWire>, mut request: Request<Incoming>) -
         closes,
         wire,
     };
-    let admitted = if shared.is_full() {
+    match admit(&shared, route, app, &parts.headers, upgrade.is_some()) {
+        Ok(in_flight) => exchange.in_flight = Some(in_flight),
+        Err(failure) => return exchange.fail(failure),
+    }
+    drop(live);
+    exchange.serve(parts, body, upgrade).await
+}
+
+/// Whether a request may go on to a dyno: the checks of §4 that need no dyno, in their order.
+fn admit(
+    shared: &Shared,
+    route: &Route,
+    app: &LiveApp,
+    headers: &HeaderMap,
+    upgrade: bool,
+) -> Result<InFlight, Failure> {
+    if shared.is_full() {
         Err(Failure::ConnectionLimit)
-    } else if headers::expects_too_much(&parts.headers) {
+    } else if headers::expects_too_much(headers) {
         Err(Failure::Expectation)
-    } else if upgrade.is_some() && !parts.headers.contains_key(UPGRADE) {
+    } else if upgrade && !headers.contains_key(UPGRADE) {
         Err(Failure::BadHeader)
     } else if route.maintenance {
         Err(Failure::Maintenance)
@@ -85,29 +102,6 @@ pub(super) async fn run(wire: Arc<ClientWire>, mut request: Request<Incoming>) -
         Err(Failure::Blank)
     } else {
         app.enter(shared.config.in_flight_per_dyno).ok_or(Failure::Backlog)
-    };
-    drop(live);
-    match admitted {
-        Ok(in_flight) => exchange.in_flight = Some(in_flight),
-        Err(failure) => return exchange.fail(failure),
-    }
-    let session = affinity::session(&shared, &exchange.app, &parts.headers);
-    let bodiless = parts.method == Method::HEAD;
-    let host = parts.headers.get(HOST).cloned();
-    let replay = shared.config.replay_stale && framing == Framing::None;
-    let spare = replay.then(|| parts.clone());
-    let mut answer = exchange.attempt(session.as_deref(), parts, Some(body), upgrade.is_some()).await;
-    let stale = matches!(&answer, Err(Attempt { failure: Failure::Unanswered, stale: true }));
-    if let (true, Some(parts)) = (stale, spare) {
-        answer = exchange.attempt(session.as_deref(), parts, None, upgrade.is_some()).await;
-    }
-    match answer {
-        Ok((lease, mut response)) => {
-            let headers = response.headers_mut();
-            affinity::remember(&shared, &exchange.app, session.as_deref(), &lease, host.as_ref(), headers);
-            exchange.relay(lease, response, bodiless, upgrade)
-        }
-        Err(attempt) => exchange.fail(attempt.failure),
     }
 }
 
@@ -139,6 +133,34 @@ fn record(wire: &ClientWire, parts: &request::Parts) -> Record {
 }
 
 impl Exchange {
+    /// Has a dyno answer the request, and passes the answer on.
+    async fn serve(
+        mut self,
+        parts: request::Parts,
+        body: Incoming,
+        upgrade: Option<OnUpgrade>,
+    ) -> Result<Response<ResponseBody>, Cut> {
+        let shared = Arc::clone(&self.wire.shared);
+        let session = affinity::session(&shared, &self.app, &parts.headers);
+        let session = session.as_deref();
+        let head_only = parts.method == Method::HEAD;
+        let host = parts.headers.get(HOST).cloned();
+        let replay = shared.config.replay_stale && self.framing == Framing::None;
+        let spare = replay.then(|| parts.clone());
+        let mut answer = self.attempt(session, parts, Some(body), upgrade.is_some()).await;
+        let stale = matches!(&answer, Err(Attempt { failure: Failure::Unanswered, stale: true }));
+        if let (true, Some(parts)) = (stale, spare) {
+            answer = self.attempt(session, parts, None, upgrade.is_some()).await;
+        }
+        match answer {
+            Ok((lease, mut response)) => {
+                affinity::remember(&shared, &self.app, session, &lease, host.as_ref(), response.headers_mut());
+                self.relay(lease, response, head_only, upgrade)
+            }
+            Err(attempt) => self.fail(attempt.failure),
+        }
+    }
+
     /// Finds a dyno, sends it the request and waits for the head of its response.
     async fn attempt(
         &mut self,

@@ -1,7 +1,7 @@
 //! The header rules in both directions (§5, §6).
 
 use super::Shared;
-use super::client_io::Origin;
+use super::client_wire::Origin;
 use super::config::Generation;
 use super::head::Framing;
 use super::splice::write_line;

@@ -14,6 +14,7 @@ mod body;
 mod checkout;
 mod chunks;
 mod client_io;
+mod client_wire;
 pub mod config;
 mod connection;
 mod deadline;
@@ -38,7 +39,7 @@ pub use dial::{Dial, TcpDial};
 
 use crate::clock::Clock;
 use crate::model::log::{Message, Process, Source};
-use client_io::Origin;
+use client_wire::Origin;
 use head::Refusal;
 use record::Record;
 use registry::Registry;

@@ -86,7 +86,7 @@ async fn f4_h15_when_the_dyno_falls_silent_for_55_seconds() {
         dyno.send("d").await;
     }
     let begin = Instant::now();
-    assert!(client.to_end().await.ends_with("\r\n\r\nabcddd"));
+    assert!(client.rest().await.ends_with("\r\n\r\nabcddd"));
     assert_eq!(begin.elapsed(), seconds(55));
     assert_eq!(
         gist(&stage.line().await),

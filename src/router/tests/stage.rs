@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::model::dyno::{DynoName, DynoState};
 use crate::model::endpoint::Endpoint;
 use crate::model::timeouts::Timeouts;
-use crate::router::client_io::Origin;
+use crate::router::client_wire::Origin;
 use crate::router::config::RouterConfig;
 use crate::router::dial::{Dial, DynoStream};
 use crate::router::table::{Backend, Route, Table};
@@ -269,7 +269,7 @@ impl Peer {
     }
 
     /// Everything up to the end of the stream.
-    pub(super) async fn to_end(&mut self) -> String {
+    pub(super) async fn rest(&mut self) -> String {
         while self.more().await {}
         String::from_utf8_lossy(&std::mem::take(&mut self.rest)).into_owned()
     }
@@ -294,14 +294,14 @@ impl Peer {
         } else if let Some(length) = message.one("content-length").map(|n| n.parse().unwrap()) {
             message.body = self.exactly(length).await;
         } else if answer {
-            message.body = self.to_end().await;
+            message.body = self.rest().await;
         }
         message
     }
 
     /// The stream ends here.
     pub(super) async fn assert_closed(&mut self) {
-        assert_eq!(self.to_end().await, "");
+        assert_eq!(self.rest().await, "");
     }
 
     /// Nothing comes, and the stream does not end, without time passing.
@@ -314,12 +314,11 @@ impl Peer {
     pub(super) async fn assert_alive(&mut self, stage: &mut Stage, dyno: Option<&mut Peer>) {
         self.send("GET /again HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         let mut fresh;
-        let dyno = match dyno {
-            Some(dyno) => dyno,
-            None => {
-                fresh = stage.dyno(1).await;
-                &mut fresh
-            }
+        let dyno = if let Some(dyno) = dyno {
+            dyno
+        } else {
+            fresh = stage.dyno(1).await;
+            &mut fresh
         };
         assert!(dyno.head().await.head.starts_with("GET /again "));
         dyno.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nagain").await;
