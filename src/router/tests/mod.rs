@@ -8,4 +8,5 @@ mod d_responses;
 mod e_expect_and_upgrade;
 mod f_timers_and_states;
 mod g_keep_alive_and_log;
+mod over_tcp;
 mod stage;
