@@ -30,8 +30,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Duration, Instant};
 use tokio_util::io::poll_read_buf;
 
-/// Bytes asked of the socket at a time, at least.
-const READ: usize = 8 * 1024;
+/// Bytes asked of the socket at a time, at least: of an idle client, whose buffer waits with it, and of a busy one.
+const READ_IDLE: usize = 2 * 1024;
+const READ: usize = 16 * 1024;
 /// How long the unread rest of a request is taken and dropped after the answer, so that a reset does not overtake it.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -70,8 +71,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
     }
 
     /// Reads what the socket has into `ahead`. Ready with the number of bytes, 0 at the end of the stream.
-    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.ahead.reserve(READ);
+    fn fill(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
+        self.ahead.reserve(room);
         let n = ready!(poll_read_buf(Pin::new(&mut self.socket), cx, &mut self.ahead))?;
         self.ended = n == 0;
         Poll::Ready(Ok(n))
@@ -101,7 +102,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
                     Scan::More => {}
                 }
             }
-            match self.fill(cx) {
+            let room = if self.ahead.is_empty() { READ_IDLE } else { READ };
+            match self.fill(cx, room) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Phase::Closing)),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -126,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
     ) -> Poll<io::Result<()>> {
         let Phase::Body(body) = &mut state.phase else { return Poll::Ready(Ok(())) };
         if self.ahead.is_empty() {
-            match self.fill(cx) {
+            match self.fill(cx, READ) {
                 Poll::Ready(Ok(0)) => {
                     state.fault = Some(Failure::ClientGone);
                     return Poll::Ready(Ok(()));
@@ -168,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
             return Poll::Ready(Ok(Next::Head));
         }
         // What was sent ahead is enough to know that the client is there; it is read on after the answer.
-        if !self.ahead.is_empty() || ready!(self.fill(cx))? > 0 {
+        if !self.ahead.is_empty() || ready!(self.fill(cx, READ_IDLE))? > 0 {
             return Poll::Pending;
         }
         if matches!(state.answer, Answer::Leaving(_)) || self.wire.shared.config.half_close {
@@ -182,7 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
         self.lingering.start(|| Instant::now() + LINGER);
         loop {
             self.ahead.clear();
-            match self.fill(cx) {
+            match self.fill(cx, READ) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => return self.lingering.poll(cx),

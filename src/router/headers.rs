@@ -4,6 +4,7 @@ use super::Shared;
 use super::client_wire::Origin;
 use super::config::Generation;
 use super::head::Framing;
+use super::nel;
 use super::splice::write_line;
 use crate::clock::Clock;
 use http::header::{
@@ -158,6 +159,7 @@ pub(super) fn to_client(headers: &mut HeaderMap, bodiless: bool, shared: &Shared
     if !headers.contains_key(SERVER) {
         headers.insert(SERVER, HeaderValue::from_static(shared.server()));
     }
+    nel::add(headers, shared);
     let mut lines = Vec::new();
     if bodiless {
         for name in [CONTENT_LENGTH, TRANSFER_ENCODING] {

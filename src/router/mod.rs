@@ -24,6 +24,7 @@ mod exchange;
 mod failure;
 mod head;
 mod headers;
+mod nel;
 mod pages;
 mod pool;
 mod record;

@@ -355,3 +355,30 @@ async fn the_legacy_router_signs_and_counts_its_own_way() {
     );
     dyno.assert_closed().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn d26_network_error_logging_by_option() {
+    for (generation, policy) in [
+        (
+            Generation::Router2,
+            r#"{"report_to":"heroku-nel","response_headers":["Via"],"max_age":3600,"success_fraction":0.01,"failure_fraction":0.1}"#,
+        ),
+        (
+            Generation::Legacy,
+            r#"{"report_to":"heroku-nel","max_age":3600,"success_fraction":0.005,"failure_fraction":0.05,"response_headers":["Via"]}"#,
+        ),
+    ] {
+        let mut stage = Stage::with(RouterConfig { generation, network_error_logging: true, ..config() }, &[Up]);
+        let (mut client, mut dyno) = asked(&mut stage, GET).await;
+        dyno.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+        let answer = client.message().await;
+        assert_eq!(answer.one("nel"), Some(policy));
+        let endpoint = answer.one("reporting-endpoints").unwrap();
+        let url = endpoint.strip_prefix("heroku-nel=\"").unwrap().strip_suffix('"').unwrap();
+        assert!(url.starts_with("https://nel.heroku.com/reports?s=") && url.ends_with("&ts=1795230495"), "{url}");
+        let escaped = url.replace('&', "\\u0026");
+        let report_to = format!(r#"{{"group":"heroku-nel","endpoints":[{{"url":"{escaped}"}}],"max_age":3600}}"#);
+        assert_eq!(answer.one("report-to"), Some(report_to.as_str()));
+    }
+    assert_eq!(answered("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.one("nel"), None);
+}
