@@ -299,6 +299,56 @@ impl Peer {
         message
     }
 
+    /// A whole message, or none when the stream ends first.
+    pub(super) async fn try_message(&mut self) -> Option<Received> {
+        while !self.rest.windows(4).any(|w| w == b"\r\n\r\n") {
+            if !self.more().await {
+                return None;
+            }
+        }
+        let mut message = self.head().await;
+        if message.one("transfer-encoding").is_some() {
+            // A chunked body ends with an empty line, and the router writes no other outside of data.
+            loop {
+                let line = self.try_until("\r\n").await?;
+                message.body += &line;
+                let size = usize::from_str_radix(line.trim_end(), 16).ok()?;
+                if size == 0 {
+                    break;
+                }
+                while self.rest.len() < size + 2 {
+                    if !self.more().await {
+                        return None;
+                    }
+                }
+                message.body += &self.exactly(size + 2).await;
+            }
+            loop {
+                let line = self.try_until("\r\n").await?;
+                if line == "\r\n" {
+                    break;
+                }
+            }
+        } else if let Some(length) = message.one("content-length").map(|n| n.parse().unwrap()) {
+            while self.rest.len() < length {
+                if !self.more().await {
+                    return None;
+                }
+            }
+            message.body = self.exactly(length).await;
+        }
+        Some(message)
+    }
+
+    async fn try_until(&mut self, end: &str) -> Option<String> {
+        while !self.rest.windows(end.len()).any(|w| w == end.as_bytes()) {
+            if !self.more().await {
+                return None;
+            }
+        }
+        Some(self.until(end).await)
+    }
+
     /// The stream ends here.
     pub(super) async fn assert_closed(&mut self) {
         assert_eq!(self.rest().await, "");
