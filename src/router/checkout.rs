@@ -94,20 +94,24 @@ fn next_step(
     let Some((route, live)) = index.and_then(|index| live.app(index)) else {
         return Step::Fail(Failure::NoWeb);
     };
-    let untried: Vec<&Arc<Slot>> =
-        live.up.iter().filter(|slot| !tried.iter().any(|before| Arc::ptr_eq(before, slot))).collect();
-    let free: Vec<&Arc<Slot>> = untried.iter().copied().filter(|slot| slot.quarantined_until().is_none()).collect();
-    if !tried.is_empty() && (tried.len() >= CONNECT_ATTEMPTS || untried.is_empty()) {
+    let untried = || live.up.iter().filter(|slot| !tried.iter().any(|before| Arc::ptr_eq(before, slot)));
+    if !tried.is_empty() && (tried.len() >= CONNECT_ATTEMPTS || untried().next().is_none()) {
         return Step::Fail(last);
     }
-    if let Some(session) = free.iter().find(|slot| wanted == Some(&*slot.name)) {
+    let free = || untried().filter(|slot| slot.quarantined_until().is_none());
+    if let Some(session) = wanted.and_then(|name| free().find(|slot| *slot.name == *name)) {
         return Step::Try(Arc::clone(session));
     }
-    if !free.is_empty() {
-        return Step::Try(Arc::clone(free[shared.clock.random(0..=free.len() - 1)]));
+    let choice = match free().count() {
+        0 => None,
+        1 => free().next(),
+        n => free().nth(shared.clock.random(0..=n - 1)),
+    };
+    if let Some(slot) = choice {
+        return Step::Try(Arc::clone(slot));
     }
     let has = |state: DynoState| route.dynos.iter().any(|dyno| dyno.state == state);
-    if let Some(until) = untried.iter().filter_map(|slot| slot.quarantined_until()).min() {
+    if let Some(until) = untried().filter_map(|slot| slot.quarantined_until()).min() {
         let h34 = shared.config.quarantine_is_h34;
         Step::Wait(Some(until), if h34 { Failure::AllQuarantined } else { Failure::Quarantined })
     } else if has(DynoState::Starting) || has(DynoState::Up) {

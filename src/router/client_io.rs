@@ -17,157 +17,24 @@
 //! out once the last byte of the answer was handed to the socket.
 
 use super::chunks::{BodyScan, Progress};
+use super::client_wire::{Answer, ClientState, ClientWire, Phase};
 use super::deadline::Deadline;
+use super::failure::Failure;
 use super::head::{Framing, HeadScan, Refusal, Scan};
-use super::record::Record;
-use super::splice::Splice;
-use super::{Shared, failure::Failure, upgrade::Tunnel};
 use bytes::{Buf, BytesMut};
 use std::io;
-use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Duration, Instant};
 use tokio_util::io::poll_read_buf;
 
-/// Bytes asked of the socket at a time, at least.
-const READ: usize = 8 * 1024;
+/// Bytes asked of the socket at a time, at least: of an idle client, whose buffer waits with it, and of a busy one.
+const READ_IDLE: usize = 2 * 1024;
+const READ: usize = 16 * 1024;
 /// How long the unread rest of a request is taken and dropped after the answer, so that a reset does not overtake it.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// Where a connection comes from and arrived at.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Origin {
-    pub(super) peer: IpAddr,
-    pub(super) port: u16,
-    /// `tls1.3` and the like, on a TLS listener.
-    pub(super) tls: Option<&'static str>,
-}
-
-/// What a connection's IO and its exchanges share. Both live in one task, so the lock is never contended.
-pub(super) struct ClientWire {
-    pub(super) shared: Arc<Shared>,
-    pub(super) origin: Origin,
-    state: Mutex<ClientState>,
-}
-
-struct ClientState {
-    phase: Phase,
-    scan: HeadScan,
-    /// When the connection was accepted or the last answer ended.
-    idle_since: Instant,
-    answer: Answer,
-    fault: Option<Failure>,
-    refusal: Option<Refusal>,
-    splice: Splice,
-    written: u64,
-    /// hyper was given some of an answer that is not written.
-    unwritten: bool,
-    tunnel: Option<Tunnel>,
-}
-
-/// How far the answer to the request is.
-#[derive(Default)]
-enum Answer {
-    /// There is no request, or its answer was written.
-    #[default]
-    None,
-    /// An exchange is at work on it.
-    Awaited,
-    /// hyper has all of it; to be logged, if at all, when it is written.
-    Leaving(Option<Box<Record>>),
-}
-
-enum Phase {
-    Head,
-    Deliver(usize),
-    Body(BodyScan),
-    Hold,
-    Closing,
-}
-
-impl ClientWire {
-    pub(super) fn new(shared: Arc<Shared>, origin: Origin) -> Arc<Self> {
-        let state = ClientState {
-            phase: Phase::Head,
-            scan: HeadScan::default(),
-            idle_since: Instant::now(),
-            answer: Answer::None,
-            fault: None,
-            refusal: None,
-            splice: Splice::default(),
-            written: 0,
-            unwritten: false,
-            tunnel: None,
-        };
-        shared.connections.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { shared, origin, state: Mutex::new(state) })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, ClientState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// An exchange begins: how its body is delimited, and whether the client speaks HTTP/1.0.
-    pub(super) fn open(&self) -> (Framing, bool) {
-        let mut state = self.lock();
-        state.written = 0;
-        (state.scan.framing(), state.scan.is_old())
-    }
-
-    /// The exchange has handed its whole answer to hyper; the record is logged when it is written.
-    pub(super) fn finish(&self, record: Option<Record>) {
-        self.lock().answer = Answer::Leaving(record.map(Box::new));
-    }
-
-    /// Some of the answer was handed to hyper.
-    pub(super) fn handed_over(&self) {
-        self.lock().unwritten = true;
-    }
-
-    /// Whether some of what hyper was handed is not written.
-    pub(super) fn is_unwritten(&self) -> bool {
-        self.lock().unwritten
-    }
-
-    /// The exchange is over without an answer that could be completed.
-    pub(super) fn cut(&self, mut record: Record) {
-        record.wire_bytes = self.lock().written;
-        self.shared.log(&record);
-    }
-
-    /// What is wrong with the client's side, if anything.
-    pub(super) fn fault(&self) -> Option<Failure> {
-        self.lock().fault
-    }
-
-    /// Why an exchange was dropped in the middle: the router was stopped, or the client is to blame.
-    pub(super) fn interruption(&self) -> Failure {
-        if self.shared.is_forced() { Failure::Forced } else { self.fault().unwrap_or(Failure::ClientGone) }
-    }
-
-    /// Puts `lines` into the response head that comes next, and makes its version 1.1.
-    pub(super) fn splice_head(&self, lines: Vec<u8>) {
-        self.lock().splice.head(lines);
-    }
-
-    /// Puts trailers at the end of the response that is being written.
-    pub(super) fn splice_trailers(&self, trailers: &http::HeaderMap) {
-        self.lock().splice.trailers(trailers);
-    }
-
-    /// Leaves an upgraded connection for when hyper lets go of it.
-    pub(super) fn leave_tunnel(&self, tunnel: Tunnel) {
-        self.lock().tunnel = Some(tunnel);
-    }
-
-    pub(super) fn take_tunnel(&self) -> Option<Tunnel> {
-        self.lock().tunnel.take()
-    }
-}
 
 /// The client's socket as hyper sees it.
 pub(super) struct ClientIo<S> {
@@ -204,8 +71,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
     }
 
     /// Reads what the socket has into `ahead`. Ready with the number of bytes, 0 at the end of the stream.
-    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.ahead.reserve(READ);
+    fn fill(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
+        self.ahead.reserve(room);
         let n = ready!(poll_read_buf(Pin::new(&mut self.socket), cx, &mut self.ahead))?;
         self.ended = n == 0;
         Poll::Ready(Ok(n))
@@ -235,7 +102,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
                     Scan::More => {}
                 }
             }
-            match self.fill(cx) {
+            let room = if self.ahead.is_empty() { READ_IDLE } else { READ };
+            match self.fill(cx, room) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Phase::Closing)),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -260,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
     ) -> Poll<io::Result<()>> {
         let Phase::Body(body) = &mut state.phase else { return Poll::Ready(Ok(())) };
         if self.ahead.is_empty() {
-            match self.fill(cx) {
+            match self.fill(cx, READ) {
                 Poll::Ready(Ok(0)) => {
                     state.fault = Some(Failure::ClientGone);
                     return Poll::Ready(Ok(()));
@@ -302,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
             return Poll::Ready(Ok(Next::Head));
         }
         // What was sent ahead is enough to know that the client is there; it is read on after the answer.
-        if !self.ahead.is_empty() || ready!(self.fill(cx))? > 0 {
+        if !self.ahead.is_empty() || ready!(self.fill(cx, READ_IDLE))? > 0 {
             return Poll::Pending;
         }
         if matches!(state.answer, Answer::Leaving(_)) || self.wire.shared.config.half_close {
@@ -316,7 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
         self.lingering.start(|| Instant::now() + LINGER);
         loop {
             self.ahead.clear();
-            match self.fill(cx) {
+            match self.fill(cx, READ) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => return self.lingering.poll(cx),
@@ -443,19 +311,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
             ready!(this.poll_linger(cx));
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-impl Drop for ClientWire {
-    /// An answer that was never written to its end.
-    fn drop(&mut self) {
-        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Answer::Leaving(Some(mut record)) = std::mem::take(&mut state.answer) {
-            let fault = state.fault.unwrap_or(Failure::ClientGone);
-            record.failure = Some(if self.shared.is_forced() { Failure::Forced } else { fault });
-            record.wire_bytes = state.written;
-            self.shared.log(&record);
-        }
     }
 }

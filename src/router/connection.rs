@@ -1,6 +1,7 @@
 //! One client connection: hyper over [`ClientIo`], until it ends or turns into a tunnel.
 
-use super::client_io::{ClientIo, ClientWire, Origin};
+use super::client_io::ClientIo;
+use super::client_wire::{ClientWire, Origin};
 use super::{Shared, exchange};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;

@@ -3,14 +3,15 @@
 
 use super::body::{Cut, RequestBody, ResponseBody};
 use super::checkout::{Lease, checkout};
-use super::client_io::ClientWire;
+use super::client_wire::ClientWire;
 use super::failure::Failure;
 use super::head::Framing;
 use super::headers::{self, Inbound};
 use super::pages::Page;
 use super::pool::Link;
 use super::record::Record;
-use super::registry::InFlight;
+use super::registry::{InFlight, Live};
+use super::table::Route;
 use super::upgrade::Tunnel;
 use super::{Shared, affinity};
 use bytes::Bytes;
@@ -31,9 +32,9 @@ pub(super) struct Exchange {
     record: Option<Record>,
     /// Counts towards H11.
     in_flight: Option<InFlight>,
-    app: String,
-    error_page_url: Option<String>,
-    maintenance_page_url: Option<String>,
+    /// The table the request was found in, and its app there.
+    live: Arc<Live>,
+    app: usize,
     /// Milliseconds since the Unix epoch.
     received: i128,
     began: Instant,
@@ -47,13 +48,13 @@ pub(super) struct Exchange {
 /// hyper's service: answers one request of a client connection.
 pub(super) async fn run(wire: Arc<ClientWire>, mut request: Request<Incoming>) -> Result<Response<ResponseBody>, Cut> {
     let (framing, old) = wire.open();
-    let closes = old && !headers::asks_keep_alive(request.headers());
     let upgrade = (!old && headers::asks_upgrade(request.headers())).then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
     let shared = Arc::clone(&wire.shared);
+    let closes = old && !headers::asks_keep_alive(&parts.headers);
     let live = shared.registry.current();
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let Some((route, app)) = live.table.find(host).and_then(|index| live.app(index)) else {
+    let Some(index) = live.table.find(host) else {
         wire.finish(None);
         if old {
             wire.splice_head(Vec::new());
@@ -63,9 +64,8 @@ pub(super) async fn run(wire: Arc<ClientWire>, mut request: Request<Incoming>) -
     let mut exchange = Exchange {
         record: Some(record(&wire, &parts)),
         in_flight: None,
-        app: route.app.clone(),
-        error_page_url: route.error_page_url.clone(),
-        maintenance_page_url: route.maintenance_page_url.clone(),
+        live: Arc::clone(&live),
+        app: index,
         received: shared.clock.unix_millis(),
         began: Instant::now(),
         framing,
@@ -73,11 +73,21 @@ pub(super) async fn run(wire: Arc<ClientWire>, mut request: Request<Incoming>) -
         closes,
         wire,
     };
-    let admitted = if shared.is_full() {
+    match admit(&shared, &live, index, &parts.headers, upgrade.is_some()) {
+        Ok(in_flight) => exchange.in_flight = Some(in_flight),
+        Err(failure) => return exchange.fail(failure),
+    }
+    exchange.serve(parts, body, upgrade).await
+}
+
+/// Whether a request may go on to a dyno: the checks of §4 that need no dyno, in their order.
+fn admit(shared: &Shared, live: &Live, app: usize, headers: &HeaderMap, upgrade: bool) -> Result<InFlight, Failure> {
+    let (route, app) = (&live.table.apps[app], &live.apps[app]);
+    if shared.is_full() {
         Err(Failure::ConnectionLimit)
-    } else if headers::expects_too_much(&parts.headers) {
+    } else if headers::expects_too_much(headers) {
         Err(Failure::Expectation)
-    } else if upgrade.is_some() && !parts.headers.contains_key(UPGRADE) {
+    } else if upgrade && !headers.contains_key(UPGRADE) {
         Err(Failure::BadHeader)
     } else if route.maintenance {
         Err(Failure::Maintenance)
@@ -85,29 +95,6 @@ pub(super) async fn run(wire: Arc<ClientWire>, mut request: Request<Incoming>) -
         Err(Failure::Blank)
     } else {
         app.enter(shared.config.in_flight_per_dyno).ok_or(Failure::Backlog)
-    };
-    drop(live);
-    match admitted {
-        Ok(in_flight) => exchange.in_flight = Some(in_flight),
-        Err(failure) => return exchange.fail(failure),
-    }
-    let session = affinity::session(&shared, &exchange.app, &parts.headers);
-    let bodiless = parts.method == Method::HEAD;
-    let host = parts.headers.get(HOST).cloned();
-    let replay = shared.config.replay_stale && framing == Framing::None;
-    let spare = replay.then(|| parts.clone());
-    let mut answer = exchange.attempt(session.as_deref(), parts, Some(body), upgrade.is_some()).await;
-    let stale = matches!(&answer, Err(Attempt { failure: Failure::Unanswered, stale: true }));
-    if let (true, Some(parts)) = (stale, spare) {
-        answer = exchange.attempt(session.as_deref(), parts, None, upgrade.is_some()).await;
-    }
-    match answer {
-        Ok((lease, mut response)) => {
-            let headers = response.headers_mut();
-            affinity::remember(&shared, &exchange.app, session.as_deref(), &lease, host.as_ref(), headers);
-            exchange.relay(lease, response, bodiless, upgrade)
-        }
-        Err(attempt) => exchange.fail(attempt.failure),
     }
 }
 
@@ -139,6 +126,40 @@ fn record(wire: &ClientWire, parts: &request::Parts) -> Record {
 }
 
 impl Exchange {
+    fn route(&self) -> &Route {
+        &self.live.table.apps[self.app]
+    }
+
+    /// Has a dyno answer the request, and passes the answer on.
+    async fn serve(
+        mut self,
+        parts: request::Parts,
+        body: Incoming,
+        upgrade: Option<OnUpgrade>,
+    ) -> Result<Response<ResponseBody>, Cut> {
+        let shared = Arc::clone(&self.wire.shared);
+        let live = Arc::clone(&self.live);
+        let app = live.table.apps[self.app].app.as_str();
+        let session = affinity::session(&shared, app, &parts.headers);
+        let session = session.as_deref();
+        let head_only = parts.method == Method::HEAD;
+        let host = parts.headers.get(HOST).cloned();
+        let replay = shared.config.replay_stale && self.framing == Framing::None;
+        let spare = replay.then(|| parts.clone());
+        let mut answer = self.attempt(session, parts, Some(body), upgrade.is_some()).await;
+        let stale = matches!(&answer, Err(Attempt { failure: Failure::Unanswered, stale: true }));
+        if let (true, Some(parts)) = (stale, spare) {
+            answer = self.attempt(session, parts, None, upgrade.is_some()).await;
+        }
+        match answer {
+            Ok((lease, mut response)) => {
+                affinity::remember(&shared, app, session, &lease, host.as_ref(), response.headers_mut());
+                self.relay(lease, response, head_only, upgrade)
+            }
+            Err(attempt) => self.fail(attempt.failure),
+        }
+    }
+
     /// Finds a dyno, sends it the request and waits for the head of its response.
     async fn attempt(
         &mut self,
@@ -148,7 +169,7 @@ impl Exchange {
         upgrade: bool,
     ) -> Result<(Lease, Response<Incoming>), Attempt> {
         let shared = Arc::clone(&self.wire.shared);
-        let lease = checkout(&shared, &self.app, session).await.map_err(|none| {
+        let lease = checkout(&shared, &self.route().app, session).await.map_err(|none| {
             if let (Some(slot), Some(record)) = (&none.tried, &mut self.record) {
                 record.dyno = Some((Arc::clone(&slot.name), self.began.elapsed()));
             }
@@ -291,7 +312,8 @@ impl Exchange {
             self.cut(failure);
             return Err(Cut);
         };
-        let url = if kind == Page::Maintenance { &self.maintenance_page_url } else { &self.error_page_url };
+        let route = self.route();
+        let url = if kind == Page::Maintenance { &route.maintenance_page_url } else { &route.error_page_url };
         let unread = self.closes || self.framing != Framing::None || verdict.cause.is_some();
         let response = page(&self.wire.shared, verdict.status, kind, url.as_deref(), unread);
         if let Some(mut record) = self.record.take() {

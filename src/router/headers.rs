@@ -1,9 +1,10 @@
 //! The header rules in both directions (§5, §6).
 
 use super::Shared;
-use super::client_io::Origin;
+use super::client_wire::Origin;
 use super::config::Generation;
 use super::head::Framing;
+use super::nel;
 use super::splice::write_line;
 use crate::clock::Clock;
 use http::header::{
@@ -158,6 +159,7 @@ pub(super) fn to_client(headers: &mut HeaderMap, bodiless: bool, shared: &Shared
     if !headers.contains_key(SERVER) {
         headers.insert(SERVER, HeaderValue::from_static(shared.server()));
     }
+    nel::add(headers, shared);
     let mut lines = Vec::new();
     if bodiless {
         for name in [CONTENT_LENGTH, TRANSFER_ENCODING] {

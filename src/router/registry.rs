@@ -20,7 +20,7 @@ pub(super) struct Registry {
 pub(super) struct Live {
     pub(super) table: Arc<Table>,
     /// One for each app of the table.
-    apps: Vec<LiveApp>,
+    pub(super) apps: Vec<LiveApp>,
 }
 
 /// One app of a live table.

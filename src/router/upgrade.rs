@@ -14,8 +14,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::time::{Duration, Instant, sleep_until};
 
-/// Room for one read.
-const READ: usize = 16 * 1024;
+/// Room for one read of an idle direction, in bytes: thousands of idle tunnels should cost little.
+const READ_IDLE: usize = 1024;
+/// Room for one read of a busy one.
+const READ_BUSY: usize = 64 * 1024;
 
 /// Both ends of an upgrade, before hyper has let go of them.
 pub(super) struct Tunnel {
@@ -103,6 +105,7 @@ async fn carry(
     activity: &Activity,
     count: &AtomicU64,
 ) -> io::Result<()> {
+    let mut room = READ_IDLE;
     loop {
         while buffer.has_remaining() {
             let n = to.write_buf(buffer).await?;
@@ -113,10 +116,15 @@ async fn carry(
             activity.now();
         }
         to.flush().await?;
-        buffer.reserve(READ);
-        if from.read_buf(buffer).await? == 0 {
+        if buffer.capacity() > READ_IDLE && room == READ_IDLE {
+            *buffer = BytesMut::new();
+        }
+        buffer.reserve(room);
+        let n = from.read_buf(buffer).await?;
+        if n == 0 {
             return Ok(());
         }
+        room = if n >= room { READ_BUSY } else { READ_IDLE };
         activity.now();
     }
 }

@@ -147,7 +147,7 @@ async fn d13_a_broken_chunk_cuts_the_answer_without_its_end() {
     let mut stage = Stage::new();
     let (mut client, mut dyno) = asked(&mut stage, GET).await;
     dyno.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n").await;
-    let got = client.to_end().await;
+    let got = client.rest().await;
     assert!(got.ends_with("\r\n\r\n3\r\nabc\r\n"), "{got}");
     dyno.assert_closed().await;
     assert!(stage.line().await.starts_with("sock=backend at=error code=H18 desc=\"Server Request Interrupted\" "));
@@ -159,7 +159,7 @@ async fn d14_a_dyno_that_dies_within_its_answer_is_h18() {
     let (mut client, mut dyno) = asked(&mut stage, GET).await;
     dyno.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}", "x".repeat(50))).await;
     drop(dyno);
-    let got = client.to_end().await;
+    let got = client.rest().await;
     assert!(got.ends_with(&format!("\r\n\r\n{}", "x".repeat(50))));
     let line = stage.line().await;
     assert!(line.starts_with("sock=backend at=error code=H18 "), "{line}");
@@ -276,9 +276,7 @@ async fn d22_a_dyno_is_held_back_near_a_mebibyte_while_the_client_reads_nothing(
     assert!((1_000_000..1_500_000).contains(&written), "{written}");
     let rest = tokio::spawn(async move {
         // The write that timed out may have been taken in part.
-        loop {
-            let Ok(()) = timeout(Duration::from_secs(1), dyno.send(&block)).await else { break };
-        }
+        while timeout(Duration::from_secs(1), dyno.send(&block)).await.is_ok() {}
     });
     assert!(client.head().await.status() == 200);
     assert_eq!(client.exactly(2_000_000).await.len(), 2_000_000);
@@ -356,4 +354,31 @@ async fn the_legacy_router_signs_and_counts_its_own_way() {
         )
     );
     dyno.assert_closed().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn d26_network_error_logging_by_option() {
+    for (generation, policy) in [
+        (
+            Generation::Router2,
+            r#"{"report_to":"heroku-nel","response_headers":["Via"],"max_age":3600,"success_fraction":0.01,"failure_fraction":0.1}"#,
+        ),
+        (
+            Generation::Legacy,
+            r#"{"report_to":"heroku-nel","max_age":3600,"success_fraction":0.005,"failure_fraction":0.05,"response_headers":["Via"]}"#,
+        ),
+    ] {
+        let mut stage = Stage::with(RouterConfig { generation, network_error_logging: true, ..config() }, &[Up]);
+        let (mut client, mut dyno) = asked(&mut stage, GET).await;
+        dyno.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+        let answer = client.message().await;
+        assert_eq!(answer.one("nel"), Some(policy));
+        let endpoint = answer.one("reporting-endpoints").unwrap();
+        let url = endpoint.strip_prefix("heroku-nel=\"").unwrap().strip_suffix('"').unwrap();
+        assert!(url.starts_with("https://nel.heroku.com/reports?s=") && url.ends_with("&ts=1795230495"), "{url}");
+        let escaped = url.replace('&', "\\u0026");
+        let report_to = format!(r#"{{"group":"heroku-nel","endpoints":[{{"url":"{escaped}"}}],"max_age":3600}}"#);
+        assert_eq!(answer.one("report-to"), Some(report_to.as_str()));
+    }
+    assert_eq!(answered("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.one("nel"), None);
 }

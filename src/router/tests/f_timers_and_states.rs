@@ -86,7 +86,7 @@ async fn f4_h15_when_the_dyno_falls_silent_for_55_seconds() {
         dyno.send("d").await;
     }
     let begin = Instant::now();
-    assert!(client.to_end().await.ends_with("\r\n\r\nabcddd"));
+    assert!(client.rest().await.ends_with("\r\n\r\nabcddd"));
     assert_eq!(begin.elapsed(), seconds(55));
     assert_eq!(
         gist(&stage.line().await),
@@ -396,4 +396,15 @@ async fn f22_error_page_url_is_shown_in_the_frame() {
     let answer = stage.client_sends(GET).await.message().await;
     assert!(answer.body.contains("<iframe src=\"https://pages.example.com/down.html\">"));
     stage.line().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_head_request_gets_the_page_s_headers_alone() {
+    let mut stage = Stage::with(config(), &[Crashed]);
+    let mut client = stage.client_sends("HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let answer = client.head().await;
+    assert_eq!((answer.status(), answer.one("content-length")), (503, Some("567")));
+    client.assert_quiet().await;
+    stage.dynos(&[Up]);
+    client.assert_alive(&mut stage, None).await;
 }

@@ -7,5 +7,7 @@ mod c_request_headers;
 mod d_responses;
 mod e_expect_and_upgrade;
 mod f_timers_and_states;
+mod fuzz;
 mod g_keep_alive_and_log;
+mod over_tcp;
 mod stage;

@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::model::dyno::{DynoName, DynoState};
 use crate::model::endpoint::Endpoint;
 use crate::model::timeouts::Timeouts;
-use crate::router::client_io::Origin;
+use crate::router::client_wire::Origin;
 use crate::router::config::RouterConfig;
 use crate::router::dial::{Dial, DynoStream};
 use crate::router::table::{Backend, Route, Table};
@@ -269,7 +269,7 @@ impl Peer {
     }
 
     /// Everything up to the end of the stream.
-    pub(super) async fn to_end(&mut self) -> String {
+    pub(super) async fn rest(&mut self) -> String {
         while self.more().await {}
         String::from_utf8_lossy(&std::mem::take(&mut self.rest)).into_owned()
     }
@@ -294,14 +294,64 @@ impl Peer {
         } else if let Some(length) = message.one("content-length").map(|n| n.parse().unwrap()) {
             message.body = self.exactly(length).await;
         } else if answer {
-            message.body = self.to_end().await;
+            message.body = self.rest().await;
         }
         message
     }
 
+    /// A whole message, or none when the stream ends first.
+    pub(super) async fn try_message(&mut self) -> Option<Received> {
+        while !self.rest.windows(4).any(|w| w == b"\r\n\r\n") {
+            if !self.more().await {
+                return None;
+            }
+        }
+        let mut message = self.head().await;
+        if message.one("transfer-encoding").is_some() {
+            // A chunked body ends with an empty line, and the router writes no other outside of data.
+            loop {
+                let line = self.try_until("\r\n").await?;
+                message.body += &line;
+                let size = usize::from_str_radix(line.trim_end(), 16).ok()?;
+                if size == 0 {
+                    break;
+                }
+                while self.rest.len() < size + 2 {
+                    if !self.more().await {
+                        return None;
+                    }
+                }
+                message.body += &self.exactly(size + 2).await;
+            }
+            loop {
+                let line = self.try_until("\r\n").await?;
+                if line == "\r\n" {
+                    break;
+                }
+            }
+        } else if let Some(length) = message.one("content-length").map(|n| n.parse().unwrap()) {
+            while self.rest.len() < length {
+                if !self.more().await {
+                    return None;
+                }
+            }
+            message.body = self.exactly(length).await;
+        }
+        Some(message)
+    }
+
+    async fn try_until(&mut self, end: &str) -> Option<String> {
+        while !self.rest.windows(end.len()).any(|w| w == end.as_bytes()) {
+            if !self.more().await {
+                return None;
+            }
+        }
+        Some(self.until(end).await)
+    }
+
     /// The stream ends here.
     pub(super) async fn assert_closed(&mut self) {
-        assert_eq!(self.to_end().await, "");
+        assert_eq!(self.rest().await, "");
     }
 
     /// Nothing comes, and the stream does not end, without time passing.
@@ -314,12 +364,11 @@ impl Peer {
     pub(super) async fn assert_alive(&mut self, stage: &mut Stage, dyno: Option<&mut Peer>) {
         self.send("GET /again HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         let mut fresh;
-        let dyno = match dyno {
-            Some(dyno) => dyno,
-            None => {
-                fresh = stage.dyno(1).await;
-                &mut fresh
-            }
+        let dyno = if let Some(dyno) = dyno {
+            dyno
+        } else {
+            fresh = stage.dyno(1).await;
+            &mut fresh
         };
         assert!(dyno.head().await.head.starts_with("GET /again "));
         dyno.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nagain").await;
