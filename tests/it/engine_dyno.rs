@@ -465,8 +465,9 @@ async fn elsewhere_signals_reach_every_process_through_the_image_s_shell() {
     let Some(bench) = elsewhere().await else { return };
     let image = bench.busybox("").await;
     let child = "trap 'echo child' TERM; while :; do sleep 0.1; done";
-    let script =
-        format!("sh -c \"{child}\" & trap 'echo parent; exit 7' TERM; echo ready; while :; do sleep 0.1; done");
+    let script = format!(
+        "sh -c \"{child}\" & trap 'sleep 0.5; echo parent; exit 7' TERM; echo ready; while :; do sleep 0.1; done"
+    );
     let mut dyno = bench.launch(bench.sh(&image, &script)).await;
     dyno.prints("ready").await;
     sleep(Duration::from_millis(200)).await;

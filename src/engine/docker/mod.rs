@@ -47,7 +47,7 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 /// Builds and waits may take any time; bollard wants a number.
-const NO_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
+const NO_TIMEOUT: Duration = Duration::from_hours(7 * 24);
 
 /// A container engine that answered. Clones share everything.
 #[derive(Clone)]

@@ -19,6 +19,8 @@ pub(super) enum Report {
 #[derive(Default)]
 pub(super) struct Reports {
     unread: Vec<u8>,
+    /// The first line of standard error has been read.
+    first_line_read: bool,
 }
 
 impl Reports {
@@ -31,13 +33,26 @@ impl Reports {
         let lines = lines[..end].split(|byte| *byte == b'\n');
         lines.map(|line| parse(&String::from_utf8_lossy(line))).collect()
     }
+
+    /// Takes bytes of a dyno whose process 1 is Docker's own init: if that could not execute the program, its word is
+    /// the first line, which it writes in pieces.
+    pub(super) fn take_of_docker_init(&mut self, bytes: &[u8]) -> Option<Finding> {
+        const LONGEST: usize = 1024;
+        if self.first_line_read {
+            return None;
+        }
+        self.unread.extend_from_slice(&bytes[..bytes.len().min(LONGEST)]);
+        let end = self.unread.iter().position(|byte| *byte == b'\n');
+        self.first_line_read = end.is_some() || self.unread.len() >= LONGEST;
+        of_docker_init(&self.unread[..end?])
+    }
 }
 
 /// What Docker's own init prints when it cannot execute the program: `[FATAL tini (7)] exec x failed: reason`.
-pub(super) fn of_docker_init(bytes: &[u8]) -> Option<Finding> {
+fn of_docker_init(bytes: &[u8]) -> Option<Finding> {
     let text = std::str::from_utf8(bytes).ok()?.strip_prefix("[FATAL tini (")?;
     let (program, reason) = text.split_once("] exec ")?.1.split_once(" failed: ")?;
-    Some(Finding::ExecFailed { program: program.to_owned(), reason: reason.trim_end().to_owned() })
+    Some(Finding::ExecFailed { program: program.to_owned(), reason: reason.to_owned() })
 }
 
 fn parse(line: &str) -> Report {
@@ -97,7 +112,7 @@ fn unescape(field: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Report, Reports, of_docker_init};
+    use super::{Report, Reports};
     use crate::engine::{Finding, Listener, ProcessFacts};
 
     #[test]
@@ -122,9 +137,11 @@ mod tests {
     #[test]
     fn docker_s_own_init_is_understood_too() {
         let told = Finding::ExecFailed { program: "gunicorn".into(), reason: "No such file or directory".into() };
-        let line = b"[FATAL tini (7)] exec gunicorn failed: No such file or directory\n";
-        assert_eq!(of_docker_init(line), Some(told));
-        assert_eq!(of_docker_init(b"app: exec x failed: y"), None);
+        let pieces = ["[FATAL tini (7)] ", "exec gunicorn failed: No such file or directory", "\n"];
+        let mut reports = Reports::default();
+        let found: Vec<_> = pieces.iter().map(|piece| reports.take_of_docker_init(piece.as_bytes())).collect();
+        assert_eq!(found, [None, None, Some(told)]);
+        assert_eq!(Reports::default().take_of_docker_init(b"app: exec x failed: y\n"), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@
 use super::launch::Leftovers;
 use super::reports::{Report, Reports};
 use super::streams::{Input, attach, ended, pass_input};
-use super::{Shared, error, probe, reports, usage};
+use super::{Shared, error, probe, usage};
 use crate::engine::{
     Console, DynoSpec, Ended, EventSink, Filesystem, Finding, InstanceEvent, Listener, Output, OutputSink,
     ProcessFacts, Signal,
@@ -219,7 +219,9 @@ impl Life {
                 return None;
             }
             LogOutput::StdErr { message } => {
-                if let Some(finding) = reports::of_docker_init(&message).filter(|_| !self.has_init) {
+                if !self.has_init
+                    && let Some(finding) = self.reports.take_of_docker_init(&message)
+                {
                     self.tell(InstanceEvent::Finding(finding)).await;
                 }
                 (!log, message)
