@@ -28,6 +28,9 @@ use tokio::time::Instant;
 /// delay the line is out within about two seconds of the wrong bind.
 pub const WRONG_LISTENER_PATIENCE: Duration = Duration::from_millis(1500);
 
+/// After a stop by force, the engine gets this long to confirm the end; then the dyno is left to the next sweep.
+pub const FORCE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What a machine is told.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -142,6 +145,8 @@ pub enum Explanation {
     EngineLost(String),
     /// The engine answers again.
     EngineFound,
+    /// It was killed by force and the engine did not confirm its end.
+    Unconfirmed(Duration),
     /// The status was that of a missing or unusable command (126, 127).
     CommandStatus(i32),
 }
@@ -170,11 +175,11 @@ pub struct DynoStatus {
 #[derive(Clone, Debug, PartialEq)]
 enum State {
     Idle,
-    Launching { stop: Option<StopKind> },
+    Launching { stop: Option<StopKind>, given_up: Option<Epoch> },
     Starting { boot: Option<Epoch>, wrong: Option<Epoch>, listeners: Vec<Listener>, port: Option<u16>, explained: bool },
     Killing,
     Up { endpoint: Option<Endpoint>, steady: Epoch },
-    Stopping { exit: Epoch, killed: bool },
+    Stopping { exit: Epoch, killed: bool, given_up: Option<Epoch> },
     Crashed { restart: Epoch },
     Ended,
 }
@@ -257,7 +262,7 @@ impl Machine {
             Event::Deadline(epoch) => self.deadline(epoch, now),
             Event::Sample(usage) => self.sampled(usage),
             Event::Stop(kind) => self.stop(kind, now),
-            Event::Kill => self.kill(),
+            Event::Kill => self.kill(now),
         };
         if self.shown != before.state {
             self.since = now;
@@ -283,7 +288,7 @@ impl Machine {
     }
 
     fn launch(&mut self) -> Vec<Effect> {
-        self.state = State::Launching { stop: None };
+        self.state = State::Launching { stop: None, given_up: None };
         self.shown = DynoState::Starting;
         self.generation += 1;
         self.memory_explained = false;
@@ -291,7 +296,7 @@ impl Machine {
     }
 
     fn launched(&mut self, command: &str, port: Option<u16>, now: Instant) -> Vec<Effect> {
-        let State::Launching { stop } = self.state else { return vec![Effect::Signal(Signal::Kill)] };
+        let State::Launching { stop, given_up } = self.state else { return vec![Effect::Signal(Signal::Kill)] };
         let mut effects = vec![Effect::Say(format!("Starting process with command `{command}`"))];
         self.since = now;
         if port.is_some() {
@@ -306,6 +311,9 @@ impl Machine {
         if let Some(kind) = stop {
             effects.extend(self.stop(kind, now));
         }
+        if given_up.is_some() {
+            effects.extend(self.kill(now));
+        }
         effects
     }
 
@@ -317,7 +325,7 @@ impl Machine {
 
     fn launch_failed(&mut self, reason: String, now: Instant) -> Vec<Effect> {
         let stop = match self.state {
-            State::Launching { stop } => stop,
+            State::Launching { stop, .. } => stop,
             State::Idle
             | State::Starting { .. }
             | State::Killing
@@ -382,7 +390,7 @@ impl Machine {
         if !ended.lost_writes.is_empty() {
             effects.push(Effect::Explain(Explanation::LostWrites(ended.lost_writes)));
         }
-        let stopping = matches!(self.state, State::Stopping { .. } | State::Launching { stop: Some(_) });
+        let stopping = matches!(self.state, State::Stopping { .. } | State::Launching { stop: Some(_), .. });
         if self.kind != DynoKind::Formation {
             effects.push(self.change(DynoState::Complete));
             if exit.status == 126 || exit.status == 127 {
@@ -460,15 +468,21 @@ impl Machine {
                 self.crashes = 0;
                 Vec::new()
             }
-            State::Stopping { exit, killed: false } if *exit == epoch => {
+            State::Stopping { exit, killed: false, .. } if *exit == epoch => {
                 let exit = *exit;
-                self.state = State::Stopping { exit, killed: true };
+                self.state = State::Stopping { exit, killed: true, given_up: None };
                 vec![
                     Effect::Say(R::R12.line(self.timeouts.exit)),
                     Effect::Explain(Explanation::Survivors(self.timeouts.exit)),
                     Effect::Say("Stopping remaining processes with SIGKILL".into()),
                     Effect::Signal(Signal::Kill),
                 ]
+            }
+            State::Stopping { given_up: Some(given_up), .. } | State::Launching { given_up: Some(given_up), .. }
+                if *given_up == epoch =>
+            {
+                self.end(DynoState::Down);
+                vec![Effect::Explain(Explanation::Unconfirmed(FORCE_PATIENCE))]
             }
             State::Crashed { restart } if *restart == epoch => {
                 let mut effects = vec![self.change(DynoState::Starting)];
@@ -506,7 +520,7 @@ impl Machine {
                 Effect::Signal(Signal::Kill),
             ];
             self.state = match self.state {
-                State::Stopping { exit, .. } => State::Stopping { exit, killed: true },
+                State::Stopping { exit, given_up, .. } => State::Stopping { exit, killed: true, given_up },
                 _ => State::Killing,
             };
             return effects;
@@ -533,8 +547,8 @@ impl Machine {
                 effects.push(self.change(DynoState::Down));
                 self.end(DynoState::Down);
             }
-            State::Launching { .. } => {
-                self.state = State::Launching { stop: Some(kind) };
+            State::Launching { given_up, .. } => {
+                self.state = State::Launching { stop: Some(kind), given_up };
                 self.stopping = true;
             }
             State::Starting { .. } | State::Up { .. } | State::Killing => {
@@ -553,18 +567,27 @@ impl Machine {
                 effects.push(Effect::Say("Stopping all processes with SIGTERM".into()));
                 effects.push(Effect::Signal(Signal::Term));
                 let exit = self.arm(&mut effects, now + self.timeouts.exit);
-                self.state = State::Stopping { exit, killed };
+                self.state = State::Stopping { exit, killed, given_up: None };
             }
             State::Stopping { .. } | State::Ended => {}
         }
         effects
     }
 
-    fn kill(&mut self) -> Vec<Effect> {
+    fn kill(&mut self, now: Instant) -> Vec<Effect> {
+        let mut effects = Vec::new();
         match self.state {
-            State::Stopping { exit, killed: false } => {
-                self.state = State::Stopping { exit, killed: true };
-                vec![Effect::Say("Stopping remaining processes with SIGKILL".into()), Effect::Signal(Signal::Kill)]
+            State::Launching { stop: Some(kind), given_up: None } => {
+                let given_up = self.arm(&mut effects, now + FORCE_PATIENCE);
+                self.state = State::Launching { stop: Some(kind), given_up: Some(given_up) };
+            }
+            State::Stopping { exit, killed, given_up: None } => {
+                if !killed {
+                    effects.push(Effect::Say("Stopping remaining processes with SIGKILL".into()));
+                    effects.push(Effect::Signal(Signal::Kill));
+                }
+                let given_up = self.arm(&mut effects, now + FORCE_PATIENCE);
+                self.state = State::Stopping { exit, killed: true, given_up: Some(given_up) };
             }
             State::Idle
             | State::Launching { .. }
@@ -573,8 +596,9 @@ impl Machine {
             | State::Up { .. }
             | State::Stopping { .. }
             | State::Crashed { .. }
-            | State::Ended => Vec::new(),
+            | State::Ended => {}
         }
+        effects
     }
 
     fn end(&mut self, shown: DynoState) {

@@ -30,6 +30,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 const OUTPUT_QUEUE: usize = 64;
 /// Events that may wait between engine and task.
 const EVENT_QUEUE: usize = 64;
+/// Pieces of input that may wait for a dyno to read them.
+const INPUT_QUEUE: usize = 16;
+/// How long the engine may take to set a terminal's size; a wrong one is not worth a late signal.
+const RESIZE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a list of processes is waited for before an explanation goes without it.
 const PROCESS_LIST_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -81,7 +85,6 @@ pub enum Attachment {
 enum Command {
     Tell(Event),
     Signal(Signal),
-    Input(Bytes),
     Resize(u16, u16),
 }
 
@@ -90,6 +93,7 @@ pub struct Dyno {
     /// Its name.
     pub name: DynoName,
     commands: mpsc::UnboundedSender<Command>,
+    stdin: mpsc::Sender<Bytes>,
     status: watch::Receiver<DynoStatus>,
     task: JoinHandle<()>,
 }
@@ -99,10 +103,11 @@ impl Dyno {
     pub fn start(plan: DynoPlan) -> Self {
         let name = plan.name.clone();
         let (commands, received) = mpsc::unbounded_channel();
+        let (stdin, typed) = mpsc::channel(INPUT_QUEUE);
         let machine = Machine::new(plan.kind, plan.size, plan.timeouts.clone(), Instant::now());
         let (publish, status) = watch::channel(machine.status());
-        let task = tokio::spawn(Task::new(plan, machine, publish, received).run());
-        Self { name, commands, status, task }
+        let task = tokio::spawn(Task::new(plan, machine, publish, received, typed).run());
+        Self { name, commands, stdin, status, task }
     }
 
     /// Its state, now and as it changes.
@@ -125,9 +130,9 @@ impl Dyno {
         let _ = self.commands.send(Command::Signal(signal));
     }
 
-    /// Writes to its standard input; nothing closes it.
-    pub fn input(&self, bytes: Bytes) {
-        let _ = self.commands.send(Command::Input(bytes));
+    /// Its standard input, as fast as it reads; an empty piece closes it. What comes before it runs waits for it.
+    pub fn stdin(&self) -> mpsc::Sender<Bytes> {
+        self.stdin.clone()
     }
 
     /// Tells it the size of the client's terminal.
@@ -146,6 +151,16 @@ type Launching = JoinHandle<Result<Box<dyn Instance>, EngineError>>;
 struct Running {
     instance: Arc<dyn Instance>,
     forward: JoinHandle<()>,
+    /// Carries standard input; apart from the task, which a dyno that does not read must not hold up.
+    feed: Option<JoinHandle<()>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(feed) = self.feed.take() {
+            feed.abort();
+        }
+    }
 }
 
 struct Started {
@@ -164,7 +179,9 @@ struct Task {
     deadlines: BinaryHeap<Reverse<(Instant, Epoch)>>,
     events: Option<mpsc::Receiver<InstanceEvent>>,
     started: Option<Started>,
-    /// Input that came while the dyno was being started.
+    /// Standard input, until a client's dyno takes it.
+    typed: Option<mpsc::Receiver<Bytes>>,
+    /// Signals and sizes that came while the dyno was being started.
     waiting: Vec<Command>,
     running: Option<Running>,
     samples: (mpsc::UnboundedSender<Usage>, mpsc::UnboundedReceiver<Usage>),
@@ -187,6 +204,7 @@ impl Task {
         machine: Machine,
         publish: watch::Sender<DynoStatus>,
         commands: mpsc::UnboundedReceiver<Command>,
+        typed: mpsc::Receiver<Bytes>,
     ) -> Self {
         let metrics_id = format!("heroku.{}.{}", plan.clock.random(1_000_000..=99_999_999), uuid(&plan.clock));
         Self {
@@ -197,6 +215,7 @@ impl Task {
             deadlines: BinaryHeap::new(),
             events: None,
             started: None,
+            typed: Some(typed),
             waiting: Vec::new(),
             running: None,
             samples: mpsc::unbounded_channel(),
@@ -212,8 +231,8 @@ impl Task {
             match self.wake().await {
                 Wake::Instance(InstanceEvent::Exited(ended)) => {
                     // All output was handed over before this event; let it reach the log before the line that ends it.
-                    if let Some(running) = self.running.take() {
-                        let _ = running.forward.await;
+                    if let Some(mut running) = self.running.take() {
+                        let _ = (&mut running.forward).await;
                     }
                     self.events = None;
                     self.step(Event::Exited(ended)).await;
@@ -224,6 +243,10 @@ impl Task {
                 Wake::Sample(usage) => self.sampled(usage).await,
                 Wake::Deadline(epoch) => self.step(Event::Deadline(epoch)).await,
             }
+        }
+        // Given up while it was being started: an engine that still gets to it shall not leave it running.
+        if let Some(started) = self.started.take() {
+            started.launching.abort();
         }
     }
 
@@ -249,7 +272,7 @@ impl Task {
             return self.step(event).await;
         }
         let Some(running) = &self.running else {
-            // What a client types before its dyno runs is not lost; after its end nobody could read it.
+            // What a client sends before its dyno runs is not lost; after its end nobody could take it.
             if self.started.is_some() {
                 self.waiting.push(command);
             }
@@ -258,8 +281,9 @@ impl Task {
         match command {
             Command::Tell(_) => {}
             Command::Signal(signal) => running.instance.signal(signal),
-            Command::Input(bytes) => running.instance.input(bytes).await,
-            Command::Resize(columns, rows) => running.instance.resize(columns, rows).await,
+            Command::Resize(columns, rows) => {
+                let _ = timeout(RESIZE_PATIENCE, running.instance.resize(columns, rows)).await;
+            }
         }
     }
 
@@ -329,12 +353,16 @@ impl Task {
                 };
                 // The line that says so goes before anything the process prints.
                 let instance: Arc<dyn Instance> = Arc::from(instance);
-                self.running = Some(Running { instance, forward: tokio::spawn(async {}) });
+                self.running = Some(Running { instance, forward: tokio::spawn(async {}), feed: None });
                 self.step(Event::Launched(started.spec_command, started.port)).await;
                 if let Some(running) = &mut self.running {
                     running.forward = match &self.plan.attachment {
                         Attachment::Log => tokio::spawn(forward.run(started.output)),
-                        Attachment::Client(_, client) => tokio::spawn(pass_on(started.output, client.clone())),
+                        Attachment::Client(_, client) => {
+                            let instance = Arc::clone(&running.instance);
+                            running.feed = self.typed.take().map(|typed| tokio::spawn(feed(instance, typed)));
+                            tokio::spawn(pass_on(started.output, client.clone()))
+                        }
                     };
                 }
                 for command in std::mem::take(&mut self.waiting) {
@@ -402,6 +430,12 @@ impl Forward {
             }
         }
         lines.finish();
+    }
+}
+
+async fn feed(instance: Arc<dyn Instance>, mut typed: mpsc::Receiver<Bytes>) {
+    while let Some(bytes) = typed.recv().await {
+        instance.input(bytes).await;
     }
 }
 
