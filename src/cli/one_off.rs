@@ -8,7 +8,7 @@ use crate::logs::{Logs, LogsOptions};
 use crate::model::dyno::DynoSize;
 use crate::platform::PlatformError;
 use crate::platform::deploy::Ground;
-use crate::platform::interrupt::{self, Interrupter};
+use crate::platform::interrupt::{self, Interrupt, Interrupter};
 use crate::platform::one_off::{self, ClientInput, RunOptions};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -62,25 +62,33 @@ pub(super) async fn run(session: &Session, args: Run) -> Result<ExitCode, Platfo
 /// Runs the dyno with this process's streams as its own.
 async fn attached(ground: &Ground, options: &RunOptions, tty: bool) -> Result<i32, PlatformError> {
     let (output, printed) = mpsc::channel(64);
-    let (input, given) = mpsc::channel(64);
+    let (input, mut given) = mpsc::channel(64);
     let (interrupter, interrupt) = interrupt::channel();
+    watch_signals(input, interrupter, tty).map_err(PlatformError::io("listen for signals"))?;
     let dyno = tokio::select! {
         dyno = one_off::start(ground, options, output) => dyno?,
-        () = ctrl_c() => return Err(PlatformError::Interrupted),
+        () = unwanted(&mut given, &interrupt) => return Err(PlatformError::Interrupted),
     };
     let raw = if tty { Some(Raw::new().map_err(PlatformError::io("use the terminal"))?) } else { None };
     let writer = tokio::spawn(write_output(printed));
     terminal::read_stdin(dyno.stdin());
-    watch_signals(input, interrupter, tty).map_err(PlatformError::io("listen for signals"))?;
     let status = dyno.attend(given, &interrupt).await;
     let _ = writer.await;
     drop(raw);
     Ok(status)
 }
 
-async fn ctrl_c() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+/// Waits until the user gives up a dyno that was not started yet, by any signal.
+async fn unwanted(given: &mut mpsc::Receiver<ClientInput>, interrupt: &Interrupt) {
+    loop {
+        tokio::select! {
+            Some(given) = given.recv() => {
+                if matches!(given, ClientInput::Signal(_)) {
+                    return;
+                }
+            }
+            _ = interrupt.wanted() => return,
+        }
     }
 }
 

@@ -437,7 +437,10 @@ impl Instance for FakeInstance {
         vec![ProcessFacts { pid: 7, name: "serve".into(), command: "serve --now".into(), rss: 1 << 20 }]
     }
 
-    async fn input(&self, _bytes: Bytes) {}
+    /// A scripted dyno reads nothing: whoever writes to it waits.
+    async fn input(&self, _bytes: Bytes) {
+        std::future::pending().await;
+    }
 
     async fn resize(&self, _columns: u16, _rows: u16) {}
 }

@@ -69,7 +69,7 @@ pub async fn up(mut session: UpSession, options: &UpOptions) -> Result<String, P
     };
     project.report.tell(News::Stopped);
     match (result, swept) {
-        (Ok(why), Ok(_)) => Ok(why),
+        (Ok(why), Ok(())) => Ok(why),
         (Ok(_), Err(error)) | (Err(error), _) => Err(error),
     }
 }

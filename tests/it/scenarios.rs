@@ -2,10 +2,11 @@
 //!
 //! `lifecycle.rs` has the same scenarios on a real engine.
 
+use bytes::Bytes;
 use dynosim::clock::Clock;
 use dynosim::dyno::{Attachment, Dyno, DynoPlan, StopKind};
 use dynosim::engine::fake::{FakeEngine, Script, usual_image};
-use dynosim::engine::{Filesystem, Finding, RunIdentity, Usage};
+use dynosim::engine::{Console, Filesystem, Finding, RunIdentity, Usage};
 use dynosim::logs::{Logs, LogsOptions};
 use dynosim::model::config_vars::{ConfigVars, Origin};
 use dynosim::model::dyno::{DynoKind, DynoName, DynoSize, DynoState};
@@ -263,4 +264,22 @@ async fn a_dyno_that_cannot_be_started_is_tried_again() {
     scene.stop().await;
     let lines = scene.lines().await;
     assert!(lines[0].contains("worker.1 could not be started") && lines[0].contains("no such image"), "{lines:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_one_off_dyno_that_never_reads_its_input_can_still_be_stopped() {
+    let mut scene = Scene::new(FakeEngine::new(), "run");
+    let (output, _printed) = tokio::sync::mpsc::channel(64);
+    scene.plan.kind = DynoKind::OneOff;
+    scene.plan.attachment = Attachment::Client(Console::Pipe, output);
+    let dyno = Dyno::start(scene.plan.clone());
+    let stdin = dyno.stdin();
+    let typing = tokio::spawn(async move { while stdin.send(Bytes::from_static(b"y\n")).await.is_ok() {} });
+    let mut status = dyno.status();
+    status.wait_for(|status| status.state == DynoState::Up).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!typing.is_finished(), "input waits for the dyno to read it");
+    dyno.stop(StopKind::Down);
+    tokio::time::timeout(Duration::from_secs(60), dyno.ended()).await.unwrap();
+    assert_eq!(status.borrow().exit.unwrap().status, 143);
 }
