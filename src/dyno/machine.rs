@@ -379,8 +379,10 @@ impl Machine {
         self.sample = None;
         self.exit = Some(exit);
         effects.push(Effect::Say(format!("Process exited with status {}", exit.status)));
-        if !ended.lost_writes.is_empty() {
-            effects.push(Effect::Explain(Explanation::LostWrites(ended.lost_writes)));
+        let mut lost = ended.lost_writes;
+        lost.retain(|write| !is_scratch(&write.path));
+        if !lost.is_empty() {
+            effects.push(Effect::Explain(Explanation::LostWrites(lost)));
         }
         let stopping = matches!(self.state, State::Stopping { .. } | State::Launching { stop: Some(_) });
         if self.kind != DynoKind::Formation {
@@ -594,6 +596,13 @@ impl Machine {
         effects.push(Effect::Arm(epoch, at));
         epoch
     }
+}
+
+/// Whether a path is where files are meant to vanish.
+fn is_scratch(path: &str) -> bool {
+    ["/tmp", "/var/tmp", "/dev/shm"]
+        .iter()
+        .any(|folder| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 /// Bytes that count against the quota: resident and swapped, and page cache only as far as the quota leaves room for
