@@ -150,8 +150,8 @@ async fn e6_websocket_messages_of_a_mebibyte_are_echoed() {
     }
     socket.close(None).await.unwrap();
     while socket.next().await.is_some() {}
-    let line = live.line().await;
-    assert!(line.starts_with("at=info ") && line.contains(" status=101 "), "{line}");
+    let told = live.line().await;
+    assert!(told.starts_with("at=info ") && told.contains(" status=101 "), "{told}");
 }
 
 #[tokio::test]
