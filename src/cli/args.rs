@@ -328,8 +328,9 @@ mod tests {
 
     #[test]
     fn the_help_names_every_timer() {
-        let mut up = Cli::command().find_subcommand("up").unwrap().clone();
-        let help = up.render_long_help().to_string();
+        let mut whole = Cli::command();
+        whole.build();
+        let help = whole.find_subcommand_mut("up").unwrap().render_long_help().to_string();
         for name in Timeouts::NAMES {
             assert!(help.contains(name), "{name}");
         }
