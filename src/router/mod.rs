@@ -1,9 +1,9 @@
 //! The router: every documented behaviour of Heroku's HTTP router, on loopback. It is given a [`table::Table`] of who
 //! is up and a clock, and gives back one log line for each request; it knows nothing of engines, dynos or releases.
 //!
-//! The way of a request, each a file: [`connection`] → [`client_io`] (with [`head`] and [`chunks`]) → hyper →
-//! [`exchange`] → [`checkout`] (with [`registry`] and [`pool`]) → hyper → [`dyno_io`] (with [`answer`]) → [`body`]
-//! or [`upgrade`] → [`record`]. A failure at any of them is a [`failure::Failure`], told apart nowhere else.
+//! The way of a request, each a file: `connection` → `client_io` (with `head` and `chunks`) → hyper → `exchange` →
+//! `checkout` (with `registry` and `pool`) → hyper → `dyno_io` (with `answer`) → `body` or `upgrade` → `record`. A
+//! failure at any of them is a `failure::Failure`, told apart nowhere else.
 //!
 //! Everything that serves one client connection runs in one task: hyper's server half, the exchange, and the
 //! connection to the dyno, which the exchange drives itself.
