@@ -229,6 +229,9 @@ impl Exchange {
                 parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
                 // Upgraded connections do not count towards H11 (§12).
                 self.in_flight = None;
+                if let Some(record) = &mut self.record {
+                    record.detach();
+                }
                 let wire = Arc::clone(&self.wire);
                 wire.leave_tunnel(Tunnel::new(upgrade, lease.link, self));
                 Ok(Response::from_parts(parts, ResponseBody::empty()))

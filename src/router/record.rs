@@ -57,6 +57,18 @@ impl Record {
         }
     }
 
+    /// Lets go of the buffer the request was read into, for a request that stays for long.
+    pub(super) fn detach(&mut self) {
+        for value in [&mut self.host, &mut self.request_id, &mut self.forwarded_for] {
+            if let Ok(own) = HeaderValue::from_bytes(value.as_bytes()) {
+                *value = own;
+            }
+        }
+        if let Ok(own) = self.target.to_string().parse() {
+            self.target = own;
+        }
+    }
+
     /// The line, as of now: `service` ends here.
     pub(super) fn line(&self, generation: Generation) -> String {
         let mut line = String::with_capacity(320);
