@@ -252,3 +252,29 @@ async fn many_clients_at_once_are_all_answered_and_share_dyno_connections() {
     }
     assert!(connections.load(Ordering::Relaxed) <= CLIENTS, "{connections:?} dyno connections");
 }
+
+/// Answers one request with these bytes and resets the connection.
+async fn resetting(bytes: &'static [u8]) -> SocketAddr {
+    let app = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = app.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut dyno, _) = app.accept().await.unwrap();
+        let _ = dyno.read(&mut [0; 4096]).await;
+        dyno.write_all(bytes).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        rustix::net::sockopt::set_socket_linger(&dyno, Some(Duration::ZERO)).unwrap();
+    });
+    address
+}
+
+#[tokio::test]
+async fn d15_a_reset_is_h13_before_the_answer_and_h18_within_it_even_without_a_length() {
+    let mut live = router(resetting(b"").await, config()).await;
+    assert!(ask(live.address, GET).await.starts_with("HTTP/1.1 503 "));
+    assert!(live.line().await.contains(" code=H13 "));
+    let mut live = router(resetting(b"HTTP/1.1 200 OK\r\n\r\npart of it").await, config()).await;
+    let got = ask(live.address, GET).await;
+    assert!(got.contains("part of it\r\n") && !got.ends_with("0\r\n\r\n"), "{got}");
+    let told = live.line().await;
+    assert!(told.starts_with("sock=backend at=error code=H18 ") && told.contains(" status=200 bytes=10 "), "{told}");
+}
