@@ -431,3 +431,17 @@ async fn vegur_header_order_repeated_headers_stay_apart_and_in_order() {
     .await;
     assert_eq!(answer.all("set-cookie"), ["a=1", "b=2", "c=3"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn d14_the_legacy_router_has_a_short_answer_whole_before_it_sends_any_of_it() {
+    for (length, page) in [(65_536, true), (65_537, false)] {
+        let mut stage = Stage::with(RouterConfig { generation: Generation::Legacy, ..config() }, &[Up]);
+        let (mut client, mut dyno) = asked(&mut stage, GET).await;
+        dyno.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nsome of it")).await;
+        drop(dyno);
+        let got = client.head().await;
+        assert_eq!(got.status(), if page { 503 } else { 200 }, "{length}");
+        let line = stage.line().await;
+        assert!(line.starts_with("sock=backend at=error code=H18 ") && line.contains(" status=503 "), "{line}");
+    }
+}
