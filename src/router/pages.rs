@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, SERVER, VIA};
 use http::{HeaderValue, Response, StatusCode};
 
-const ROUTER2: &str = include_str!("pages/router2.html");
-const LEGACY: &str = include_str!("pages/legacy.html");
+const ROUTER2: &str = include_str!("../../templates/error-pages/router2.html");
+const LEGACY: &str = include_str!("../../templates/error-pages/legacy.html");
 
 /// Which page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
