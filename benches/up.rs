@@ -38,7 +38,10 @@ const TICK: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 const SERVER: &str = "httpd -f -p $PORT -h /www";
-const SERVER_IMAGE: &str =
+/// Any Linux distribution's image has a /var/tmp for everybody; busybox has none, and dynosim makes one for each dyno.
+const SERVER_IMAGE: &str = "FROM busybox\nRUN mkdir -p -m 1777 /var/tmp && mkdir /www && echo hello > /www/index.html\n\
+    CMD httpd -f -p $PORT -h /www\n";
+const BARE_IMAGE: &str =
     "FROM busybox\nRUN mkdir /www && echo hello > /www/index.html\nCMD httpd -f -p $PORT -h /www\n";
 const FLOOD_IMAGE: &str = "FROM busybox\nARG LINES\n\
     RUN awk -v n=$LINES 'BEGIN { for (i = 1; i <= n; i++) printf \"line %07d of a flood of short lines\\n\", i }' > /flood\n\
@@ -57,7 +60,7 @@ fn main() -> Result<()> {
     if wants("first") || wants("ten") {
         let app = App::new("bench-server", "Dockerfile", SERVER_IMAGE, &[])?;
         if wants("first") {
-            first_answer(&app)?;
+            first_answer(&app, &App::new("bench-bare", "Dockerfile", BARE_IMAGE, &[])?)?;
         }
         if wants("ten") {
             ten_dynos(&app)?;
@@ -88,22 +91,25 @@ fn help() -> Result<()> {
 
 /// From the command to the first 200 through the router; the peer creates and starts the same container by the API and
 /// asks it at its own address.
-fn first_answer(app: &App) -> Result<()> {
-    let mut times = [const { Vec::new() }; 2];
+fn first_answer(app: &App, bare: &App) -> Result<()> {
+    let mut times = [const { Vec::new() }; 3];
     for _ in 0..ROUNDS {
-        let up = Up::start(app, &["web=1"], Stdio::null())?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, up.port));
-        times[0].push(first_200(address, up.began)?);
-        up.stop()?;
+        for (slot, app) in [(0, app), (1, bare)] {
+            let up = Up::start(app, &["web=1"], Stdio::null())?;
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, up.port));
+            times[slot].push(first_200(address, up.began)?);
+            up.stop()?;
+        }
         let began = Instant::now();
         let container = Container::start(&app.image, SERVER)?;
-        times[1].push(first_200(container.address()?, began)?);
+        times[2].push(first_200(container.address()?, began)?);
     }
-    let [own, peer] = times.map(median);
+    let [own, bare, peer] = times.map(median);
+    let above = |own: Duration| millis(own.saturating_sub(peer));
     println!("to the first 200, nothing to build, medians of {ROUNDS} rounds");
-    println!("  dynosim up, through the router        {}", millis(own));
+    println!("  dynosim up, through the router        {}   above the peer {}", millis(own), above(own));
+    println!("  the same, an image without /var/tmp   {}   above the peer {}", millis(bare), above(bare));
     println!("  create and start by the API, direct   {}", millis(peer));
-    println!("  above                                 {}", millis(own.saturating_sub(peer)));
     Ok(())
 }
 

@@ -123,6 +123,10 @@ impl Engine for DockerEngine {
         images::inspect(&self.shared, image).await
     }
 
+    async fn exists(&self, image: &ImageId) -> Result<bool, EngineError> {
+        images::exists(&self.shared, image).await
+    }
+
     async fn open_run(&self, run: &RunIdentity) -> Result<(), EngineError> {
         sweep::open_run(&self.shared, run).await
     }
