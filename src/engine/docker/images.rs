@@ -50,15 +50,6 @@ pub(super) async fn inspect(shared: &Shared, image: &ImageId) -> Result<Option<I
     Ok(Some(facts))
 }
 
-/// Whether the engine has an image, without a look into it.
-pub(super) async fn exists(shared: &Shared, image: &ImageId) -> Result<bool, EngineError> {
-    match shared.docker.inspect_image(&image.0).await {
-        Ok(_) => Ok(true),
-        Err(error) if error::is_missing(&error) => Ok(false),
-        Err(error) => Err(told(&format!("looking for image {}", image.short()), &error)),
-    }
-}
-
 fn facts(id: &str, found: ImageInspect) -> ImageFacts {
     let config = found.config.unwrap_or_default();
     let variable = |text: String| match text.split_once('=') {
