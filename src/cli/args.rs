@@ -45,7 +45,7 @@ pub(super) struct Common {
     /// An instance of its own: several of one project can run side by side
     #[arg(long = "name", value_name = "NAME", global = true, help_heading = "Project")]
     pub(super) name: Option<String>,
-    /// Also find Dockerfile.<type> in subfolders, as `container:push -R` does
+    /// Also find `Dockerfile.<type>` in subfolders, as `container:push -R` does
     #[arg(short = 'R', long = "recursive", global = true, help_heading = "Project")]
     pub(super) recursive: bool,
     /// Read config vars from FILE after .env; may be given again, later files win
