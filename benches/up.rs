@@ -272,8 +272,8 @@ impl App {
         let mut app = Self { home, dir, image: String::new() };
         let output = app.command(&["build", "--json"]).args(args).output()?;
         let events = String::from_utf8(output.stdout)?;
-        let built = events.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let built = built.filter(|event| event["event"] == "build").next_back();
+        let mut built = events.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let built = built.rfind(|event| event["event"] == "build");
         let Some(image) = built.as_ref().and_then(|event| event["image"].as_str()) else {
             return Err(format!("{name} was not built: {events}{}", String::from_utf8_lossy(&output.stderr)).into());
         };
