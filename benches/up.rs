@@ -35,7 +35,7 @@ const FLOOD_LINES: u64 = 3_000_000;
 /// How often a port is tried and a file looked at; a median is no finer.
 const TICK: Duration = Duration::from_millis(1);
 /// Nothing here takes longer.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 const SERVER: &str = "httpd -f -p $PORT -h /www";
 /// Any Linux distribution's image has a /var/tmp for everybody; busybox has none, and dynosim makes one for each dyno.
@@ -264,13 +264,13 @@ struct App {
 }
 
 impl App {
-    fn new(name: &str, dockerfile: &str, text: &str, build: &[&str]) -> Result<Self> {
+    fn new(name: &str, dockerfile: &str, text: &str, args: &[&str]) -> Result<Self> {
         let home = tempfile::tempdir()?;
         let dir = home.path().join(name);
         std::fs::create_dir(&dir)?;
         std::fs::write(dir.join(dockerfile), text)?;
         let mut app = Self { home, dir, image: String::new() };
-        let output = app.command(&["build", "--json"]).args(build).output()?;
+        let output = app.command(&["build", "--json"]).args(args).output()?;
         let events = String::from_utf8(output.stdout)?;
         let mut built = events.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let built = built.rfind(|event| event["event"] == "build");
