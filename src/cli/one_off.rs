@@ -53,9 +53,7 @@ pub(super) async fn run(session: &Session, args: Run) -> Result<ExitCode, Platfo
     if let Err(error) = logs.close().await {
         session.report.note(error.to_string());
     }
-    let live = state.runs().map(|runs| runs.live).unwrap_or_default();
-    let others: Vec<String> = live.into_iter().filter(|other| *other != run).collect();
-    let swept = project.engine.sweep(&project.identity.id, &others).await;
+    let swept = project.sweep_own(&run).await;
     let status = status?;
     swept?;
     Ok(ExitCode::from(u8::try_from(status & 0xff).unwrap_or(1)))
@@ -72,7 +70,7 @@ async fn attached(ground: &Ground, options: &RunOptions, tty: bool) -> Result<i3
     };
     let raw = if tty { Some(Raw::new().map_err(PlatformError::io("use the terminal"))?) } else { None };
     let writer = tokio::spawn(write_output(printed));
-    terminal::read_stdin(input.clone());
+    terminal::read_stdin(dyno.stdin());
     watch_signals(input, interrupter, tty).map_err(PlatformError::io("listen for signals"))?;
     let status = dyno.attend(given, &interrupt).await;
     let _ = writer.await;

@@ -1,6 +1,5 @@
 //! The user's terminal, for one-off dynos: raw while the dyno has it, as it was afterwards.
 
-use crate::platform::one_off::ClientInput;
 use bytes::Bytes;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use std::io::{self, IsTerminal, Read};
@@ -41,7 +40,7 @@ pub(super) fn size() -> (u16, u16) {
 }
 
 /// Reads stdin in a thread of its own, which ends with the process: a read of a terminal cannot be cancelled.
-pub(super) fn read_stdin(to: mpsc::Sender<ClientInput>) {
+pub(super) fn read_stdin(to: mpsc::Sender<Bytes>) {
     std::thread::spawn(move || {
         let mut stdin = io::stdin().lock();
         let mut buffer = vec![0; 16 * 1024];
@@ -52,7 +51,7 @@ pub(super) fn read_stdin(to: mpsc::Sender<ClientInput>) {
                 Err(_) => Bytes::new(),
             };
             let end = bytes.is_empty();
-            if to.blocking_send(ClientInput::Bytes(bytes)).is_err() || end {
+            if to.blocking_send(bytes).is_err() || end {
                 return;
             }
         }

@@ -6,13 +6,19 @@ use super::{signals, stream};
 use crate::logs::{Logs, LogsOptions};
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
-use crate::platform::down::was_asked;
+use crate::platform::down::{forget_request, was_asked};
 use crate::platform::interrupt;
 use crate::platform::port::{DEFAULT, PortChoice};
 use crate::platform::state::{Held, Holder, LockError, StateDir};
 use crate::platform::up::{UpOptions, UpSession, formation_of, up};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// A command that only looks at the lock has it for a moment; an `up` has it for longer than this.
+const LOOK: Duration = Duration::from_millis(20);
+const LOOKS: usize = 5;
 
 pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, PlatformError> {
     let sources = session.sources(Some(&args.build))?;
@@ -30,13 +36,17 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
     let state = sources.state.clone();
     let app = sources.loaded.app.name.clone();
     let (run, _alive) = state.open_run(&session.clock).map_err(PlatformError::io("register the run"))?;
-    let held = hold(&state, &app, &sources.identity.root, &run)?;
+    let held = hold(&state, &app, &sources.identity.root, &run).await?;
+    forget_request(&state);
     let (interrupter, interrupt) = interrupt::channel();
     let for_down = state.clone();
     signals::listen(interrupter, session.report.clone(), move || was_asked(&for_down))
         .map_err(PlatformError::io("listen for signals"))?;
 
-    let project = session.project(sources).await?;
+    let project = tokio::select! {
+        project = session.project(sources) => project?,
+        _ = interrupt.wanted() => return Err(PlatformError::Interrupted),
+    };
     let logs = Logs::open(&state.file("journal"), session.clock.clone(), LogsOptions::default())
         .map_err(PlatformError::io("open the log"))?;
     stream::watch_journal(&logs, session.report.clone());
@@ -50,9 +60,17 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
 }
 
 /// Takes the app, or says who has it.
-fn hold(state: &StateDir, app: &str, root: &Path, run: &str) -> Result<(Held, Holder), PlatformError> {
+async fn hold(state: &StateDir, app: &str, root: &Path, run: &str) -> Result<(Held, Holder), PlatformError> {
     let holder = Holder { pid: std::process::id(), folder: root.to_owned(), port: None, run: run.to_owned() };
-    match state.hold(&holder) {
+    let mut held = state.hold(&holder);
+    for _ in 0..LOOKS {
+        if !matches!(held, Err(LockError::Held(_))) {
+            break;
+        }
+        sleep(LOOK).await;
+        held = state.hold(&holder);
+    }
+    match held {
         Ok(held) => Ok((held, holder)),
         Err(LockError::Held(other)) => {
             let unknown = Holder { pid: 0, ..holder };

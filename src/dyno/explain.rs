@@ -46,6 +46,11 @@ pub fn text(dyno: &DynoName, explanation: &Explanation, processes: &[ProcessFact
             format!("{dyno}: the container engine does not answer ({reason}); trying again until it does")
         }
         Explanation::EngineFound => format!("{dyno}: the container engine answers again; the dyno still runs"),
+        Explanation::Unconfirmed(patience) => format!(
+            "{dyno}: the container engine did not confirm the end within {} s; what is left of the dyno goes with the \
+             next `dynosim up` or `dynosim down`",
+            patience.as_secs_f64()
+        ),
         Explanation::CommandStatus(126) => {
             format!("{dyno} ended with status 126: the command was found but could not be executed")
         }

@@ -17,6 +17,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+/// Pieces of input that may wait for a dyno to read them.
+const INPUT_QUEUE: usize = 16;
+
 /// Everything a dyno needs to be started, again and again.
 #[derive(Clone)]
 pub struct DynoPlan {
@@ -65,7 +68,6 @@ pub enum Attachment {
 pub(super) enum Command {
     Tell(Event),
     Signal(Signal),
-    Input(Bytes),
     Resize(u16, u16),
 }
 
@@ -74,6 +76,7 @@ pub struct Dyno {
     /// Its name.
     pub name: DynoName,
     commands: mpsc::UnboundedSender<Command>,
+    stdin: mpsc::Sender<Bytes>,
     status: watch::Receiver<DynoStatus>,
     task: JoinHandle<()>,
 }
@@ -83,10 +86,11 @@ impl Dyno {
     pub fn start(plan: DynoPlan) -> Self {
         let name = plan.name.clone();
         let (commands, received) = mpsc::unbounded_channel();
+        let (stdin, typed) = mpsc::channel(INPUT_QUEUE);
         let machine = Machine::new(plan.kind, plan.size, plan.timeouts.clone(), Instant::now());
         let (publish, status) = watch::channel(machine.status());
-        let task = tokio::spawn(Task::new(plan, machine, publish, received).run());
-        Self { name, commands, status, task }
+        let task = tokio::spawn(Task::new(plan, machine, publish, received, typed).run());
+        Self { name, commands, stdin, status, task }
     }
 
     /// Its state, now and as it changes.
@@ -109,9 +113,9 @@ impl Dyno {
         let _ = self.commands.send(Command::Signal(signal));
     }
 
-    /// Writes to its standard input; nothing closes it.
-    pub fn input(&self, bytes: Bytes) {
-        let _ = self.commands.send(Command::Input(bytes));
+    /// Its standard input, as fast as it reads; an empty piece closes it. What comes before it runs waits for it.
+    pub fn stdin(&self) -> mpsc::Sender<Bytes> {
+        self.stdin.clone()
     }
 
     /// Tells it the size of the client's terminal.

@@ -35,14 +35,17 @@ use tokio::time::Instant;
 /// delay the line is out within about two seconds of the wrong bind.
 pub const WRONG_LISTENER_PATIENCE: Duration = Duration::from_millis(1500);
 
+/// After a stop by force, the engine gets this long to confirm the end; then the dyno is left to the next sweep.
+pub const FORCE_PATIENCE: Duration = Duration::from_secs(5);
+
 #[derive(Clone, Debug, PartialEq)]
 enum State {
     Idle,
-    Launching { stop: Option<StopKind> },
+    Launching { stop: Option<StopKind>, given_up: Option<Epoch> },
     Starting { boot: Option<Epoch>, wrong: Option<Epoch>, listeners: Vec<Listener>, port: Option<u16>, explained: bool },
     Killing,
     Up { endpoint: Option<Endpoint>, steady: Epoch },
-    Stopping { exit: Epoch, killed: bool },
+    Stopping { exit: Epoch, killed: bool, given_up: Option<Epoch> },
     Crashed { restart: Epoch },
     Ended,
 }
@@ -125,7 +128,7 @@ impl Machine {
             Event::Deadline(epoch) => self.deadline(epoch, now),
             Event::Sample(usage) => self.sampled(usage),
             Event::Stop(kind) => self.stop(kind, now),
-            Event::Kill => self.kill(),
+            Event::Kill => self.kill(now),
         };
         if self.shown != before.state {
             self.since = now;
@@ -151,7 +154,7 @@ impl Machine {
     }
 
     fn launch(&mut self) -> Vec<Effect> {
-        self.state = State::Launching { stop: None };
+        self.state = State::Launching { stop: None, given_up: None };
         self.shown = DynoState::Starting;
         self.generation += 1;
         self.memory_explained = false;
@@ -159,7 +162,7 @@ impl Machine {
     }
 
     fn launched(&mut self, command: &str, port: Option<u16>, now: Instant) -> Vec<Effect> {
-        let State::Launching { stop } = self.state else { return vec![Effect::Signal(Signal::Kill)] };
+        let State::Launching { stop, given_up } = self.state else { return vec![Effect::Signal(Signal::Kill)] };
         let mut effects = vec![Effect::Say(format!("Starting process with command `{command}`"))];
         self.since = now;
         if port.is_some() {
@@ -174,6 +177,9 @@ impl Machine {
         if let Some(kind) = stop {
             effects.extend(self.stop(kind, now));
         }
+        if given_up.is_some() {
+            effects.extend(self.kill(now));
+        }
         effects
     }
 
@@ -185,7 +191,7 @@ impl Machine {
 
     fn launch_failed(&mut self, reason: String, now: Instant) -> Vec<Effect> {
         let stop = match self.state {
-            State::Launching { stop } => stop,
+            State::Launching { stop, .. } => stop,
             State::Idle
             | State::Starting { .. }
             | State::Killing
@@ -263,15 +269,21 @@ impl Machine {
                 self.crashes = 0;
                 Vec::new()
             }
-            State::Stopping { exit, killed: false } if *exit == epoch => {
+            State::Stopping { exit, killed: false, .. } if *exit == epoch => {
                 let exit = *exit;
-                self.state = State::Stopping { exit, killed: true };
+                self.state = State::Stopping { exit, killed: true, given_up: None };
                 vec![
                     Effect::Say(R::R12.line(self.timeouts.exit)),
                     Effect::Explain(Explanation::Survivors(self.timeouts.exit)),
                     Effect::Say("Stopping remaining processes with SIGKILL".into()),
                     Effect::Signal(Signal::Kill),
                 ]
+            }
+            State::Stopping { given_up: Some(given_up), .. } | State::Launching { given_up: Some(given_up), .. }
+                if *given_up == epoch =>
+            {
+                self.end(DynoState::Down);
+                vec![Effect::Explain(Explanation::Unconfirmed(FORCE_PATIENCE))]
             }
             State::Crashed { restart } if *restart == epoch => {
                 let mut effects = vec![self.change(DynoState::Starting)];

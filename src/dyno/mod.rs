@@ -6,7 +6,7 @@ mod handle;
 pub mod hints;
 pub mod machine;
 pub mod metrics;
-mod output;
+mod streams;
 mod task;
 
 pub use handle::{Attachment, Dyno, DynoPlan};

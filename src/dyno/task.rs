@@ -6,13 +6,14 @@ use super::handle::{Attachment, Command, DynoPlan};
 use super::hints::WriteHints;
 use super::machine::{DynoStatus, Effect, Epoch, Event, Explanation, Machine};
 use super::metrics::{self, LoadAverage};
-use super::output::{Forward, pass_on};
+use super::streams::{Forward, feed, pass_on};
 use crate::clock::Clock;
 use crate::engine::{Console, DynoSpec, EngineError, Instance, InstanceEvent, Output, Usage};
 use crate::model::config_vars::{ConfigVars, Origin};
 use crate::model::dyno::DynoKind;
 use crate::model::limits;
 use crate::model::log::Message;
+use bytes::Bytes;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 const OUTPUT_QUEUE: usize = 64;
 /// Events that may wait between engine and task.
 const EVENT_QUEUE: usize = 64;
+/// How long the engine may take to set a terminal's size; a wrong one is not worth a late signal.
+const RESIZE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a list of processes is waited for before an explanation goes without it.
 const PROCESS_LIST_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -33,6 +36,16 @@ type Launching = JoinHandle<Result<Box<dyn Instance>, EngineError>>;
 struct Running {
     instance: Arc<dyn Instance>,
     forward: JoinHandle<()>,
+    /// Carries standard input; apart from the task, which a dyno that does not read must not hold up.
+    feed: Option<JoinHandle<()>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(feed) = self.feed.take() {
+            feed.abort();
+        }
+    }
 }
 
 struct Started {
@@ -52,7 +65,9 @@ pub(super) struct Task {
     deadlines: BinaryHeap<Reverse<(Instant, Epoch)>>,
     events: Option<mpsc::Receiver<InstanceEvent>>,
     started: Option<Started>,
-    /// Input that came while the dyno was being started.
+    /// Standard input, until a client's dyno takes it.
+    typed: Option<mpsc::Receiver<Bytes>>,
+    /// Signals and sizes that came while the dyno was being started.
     waiting: Vec<Command>,
     running: Option<Running>,
     samples: (mpsc::UnboundedSender<Usage>, mpsc::UnboundedReceiver<Usage>),
@@ -75,6 +90,7 @@ impl Task {
         machine: Machine,
         publish: watch::Sender<DynoStatus>,
         commands: mpsc::UnboundedReceiver<Command>,
+        typed: mpsc::Receiver<Bytes>,
     ) -> Self {
         let metrics_id = format!("heroku.{}.{}", plan.clock.random(1_000_000..=99_999_999), uuid(&plan.clock));
         Self {
@@ -85,6 +101,7 @@ impl Task {
             deadlines: BinaryHeap::new(),
             events: None,
             started: None,
+            typed: Some(typed),
             waiting: Vec::new(),
             running: None,
             samples: mpsc::unbounded_channel(),
@@ -100,8 +117,8 @@ impl Task {
             match self.wake().await {
                 Wake::Instance(InstanceEvent::Exited(ended)) => {
                     // All output was handed over before this event; let it reach the log before the line that ends it.
-                    if let Some(running) = self.running.take() {
-                        let _ = running.forward.await;
+                    if let Some(mut running) = self.running.take() {
+                        let _ = (&mut running.forward).await;
                     }
                     self.events = None;
                     self.step(Event::Exited(ended)).await;
@@ -112,6 +129,10 @@ impl Task {
                 Wake::Sample(usage) => self.sampled(usage).await,
                 Wake::Deadline(epoch) => self.step(Event::Deadline(epoch)).await,
             }
+        }
+        // Given up while it was being started: an engine that still gets to it shall not leave it running.
+        if let Some(started) = self.started.take() {
+            started.launching.abort();
         }
     }
 
@@ -137,7 +158,7 @@ impl Task {
             return self.step(event).await;
         }
         let Some(running) = &self.running else {
-            // What a client types before its dyno runs is not lost; after its end nobody could read it.
+            // What a client sends before its dyno runs is not lost; after its end nobody could take it.
             if self.started.is_some() {
                 self.waiting.push(command);
             }
@@ -146,8 +167,9 @@ impl Task {
         match command {
             Command::Tell(_) => {}
             Command::Signal(signal) => running.instance.signal(signal),
-            Command::Input(bytes) => running.instance.input(bytes).await,
-            Command::Resize(columns, rows) => running.instance.resize(columns, rows).await,
+            Command::Resize(columns, rows) => {
+                let _ = timeout(RESIZE_PATIENCE, running.instance.resize(columns, rows)).await;
+            }
         }
     }
 
@@ -217,12 +239,16 @@ impl Task {
                 };
                 // The line that says so goes before anything the process prints.
                 let instance: Arc<dyn Instance> = Arc::from(instance);
-                self.running = Some(Running { instance, forward: tokio::spawn(async {}) });
+                self.running = Some(Running { instance, forward: tokio::spawn(async {}), feed: None });
                 self.step(Event::Launched(started.spec_command, started.port)).await;
                 if let Some(running) = &mut self.running {
                     running.forward = match &self.plan.attachment {
                         Attachment::Log => tokio::spawn(forward.run(started.output)),
-                        Attachment::Client(_, client) => tokio::spawn(pass_on(started.output, client.clone())),
+                        Attachment::Client(_, client) => {
+                            let instance = Arc::clone(&running.instance);
+                            running.feed = self.typed.take().map(|typed| tokio::spawn(feed(instance, typed)));
+                            tokio::spawn(pass_on(started.output, client.clone()))
+                        }
                     };
                 }
                 for command in std::mem::take(&mut self.waiting) {

@@ -16,7 +16,16 @@ const PACE: Duration = Duration::from_millis(50);
 /// Stops the `up` that holds the app, if one does, and waits until it is gone. Says whom it stopped.
 pub async fn stop_holder(state: &StateDir, report: &Reporter) -> Result<Option<Holder>, PlatformError> {
     let look = || state.holder().map_err(PlatformError::io("look for a running up"));
-    let Some(holder) = look()? else { return Ok(None) };
+    let Some(mut holder) = look()? else { return Ok(None) };
+    // An `up` that just took the lock has not written its name yet, and a stale pid must never get a signal.
+    loop {
+        sleep(PACE).await;
+        match look()? {
+            None => return Ok(None),
+            Some(now) if now.run == holder.run => break,
+            Some(now) => holder = now,
+        }
+    }
     let pid = i32::try_from(holder.pid).ok().and_then(Pid::from_raw);
     let Some(pid) = pid.filter(|_| holder.pid > 1) else {
         return Err(PlatformError::io("stop the running up")(io::Error::other("its lock file does not name a pid")));
@@ -30,6 +39,11 @@ pub async fn stop_holder(state: &StateDir, report: &Reporter) -> Result<Option<H
         sleep(PACE).await;
     }
     Ok(Some(holder))
+}
+
+/// Forgets the request of a `down` whose `up` was killed before it could read it.
+pub fn forget_request(state: &StateDir) {
+    was_asked(state);
 }
 
 /// Whether the SIGTERM that `up` just got is `down`'s; asked once.

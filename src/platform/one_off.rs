@@ -44,11 +44,9 @@ pub struct RunOptions {
     pub app_runs: bool,
 }
 
-/// What the client does, on its way to the dyno.
+/// What the client does besides typing, on its way to the dyno.
 #[derive(Clone, Debug)]
 pub enum ClientInput {
-    /// Bytes for standard input; empty ends it.
-    Bytes(Bytes),
     /// The terminal's size: columns, rows.
     Size(u16, u16),
     /// A signal the client got.
@@ -92,7 +90,12 @@ pub async fn start(
 }
 
 impl OneOff {
-    /// Carries input to the dyno until it ends; returns its status.
+    /// The dyno's standard input; an empty piece ends it.
+    pub fn stdin(&self) -> mpsc::Sender<Bytes> {
+        self.dyno.stdin()
+    }
+
+    /// Carries signals and sizes to the dyno until it ends; returns its status.
     pub async fn attend(self, mut input: mpsc::Receiver<ClientInput>, interrupt: &Interrupt) -> i32 {
         let mut status = self.dyno.status();
         let (mut open, mut stopped, mut killed) = (true, false, false);
@@ -105,7 +108,6 @@ impl OneOff {
                     }
                 }
                 given = input.recv(), if open => match given {
-                    Some(ClientInput::Bytes(bytes)) => self.dyno.input(bytes),
                     Some(ClientInput::Size(columns, rows)) => self.dyno.resize(columns, rows),
                     Some(ClientInput::Signal(signal)) => self.dyno.signal(signal),
                     None => open = false,

@@ -115,6 +115,14 @@ impl Project {
         RunIdentity { app: self.app.name.clone(), identity: self.identity.id.clone(), run: run.to_owned() }
     }
 
+    /// Removes what this run and dead ones left behind, as a command ends.
+    pub async fn sweep_own(&self, run: &str) -> Result<(), PlatformError> {
+        let runs = self.state.runs().map_err(PlatformError::io("look for living runs"))?;
+        let others: Vec<String> = runs.live.into_iter().filter(|other| other != run).collect();
+        self.engine.sweep(&self.identity.id, &others).await?;
+        Ok(())
+    }
+
     /// Removes what runs that are dead left behind; says so if it was anything.
     pub async fn sweep(&self) -> Result<(), PlatformError> {
         let runs = self.state.runs().map_err(PlatformError::io("look for living runs"))?;

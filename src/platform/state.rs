@@ -132,20 +132,24 @@ impl StateDir {
 
     /// Who runs `up` now, if anybody does.
     pub fn holder(&self) -> io::Result<Option<Holder>> {
-        match Held::take(self.file("up.lock"), false) {
-            Ok(_) => Ok(None),
-            Err(LockError::Held(holder)) => {
-                Ok(Some(holder.unwrap_or(Holder { pid: 0, folder: PathBuf::new(), port: None, run: String::new() })))
-            }
-            Err(LockError::Io(error)) => Err(error),
-        }
+        let unknown = Holder { pid: 0, folder: PathBuf::new(), port: None, run: String::new() };
+        Ok(match look(&self.file("up.lock"))? {
+            Lock::Free => None,
+            Lock::Held(text) => Some(serde_json::from_str(&text).unwrap_or(unknown)),
+        })
     }
 
     /// A new run, alive as long as the lock is held.
     pub fn open_run(&self, clock: &Clock) -> io::Result<(String, Held)> {
         let run = clock.random_hex(12);
-        match Held::take(self.file("runs").join(&run), true) {
-            Ok(held) => Ok((run, held)),
+        // Locked before it has its name: nobody sees it free and takes the run for a dead one.
+        let (hidden, path) = (self.file("runs").join(format!(".{run}")), self.file("runs").join(&run));
+        match Held::take(hidden.clone(), true) {
+            Ok(mut held) => {
+                fs::rename(&hidden, &path)?;
+                held.path = path;
+                Ok((run, held))
+            }
             Err(LockError::Io(error)) => Err(error),
             Err(LockError::Held(_)) => Err(io::Error::other("two runs drew the same number")),
         }
@@ -156,10 +160,12 @@ impl StateDir {
         let mut runs = Runs::default();
         for entry in fs::read_dir(self.file("runs"))?.filter_map(Result::ok) {
             let name = entry.file_name().to_string_lossy().into_owned();
-            match Held::take(entry.path(), false) {
-                Ok(_) => runs.dead.push(name),
-                Err(LockError::Held(_)) => runs.live.push(name),
-                Err(LockError::Io(error)) => return Err(error),
+            if name.starts_with('.') {
+                continue;
+            }
+            match look(&entry.path())? {
+                Lock::Free => runs.dead.push(name),
+                Lock::Held(_) => runs.live.push(name),
             }
         }
         Ok(runs)
@@ -180,6 +186,31 @@ pub struct Runs {
     pub live: Vec<String>,
     /// Their processes were killed; they may have left containers behind.
     pub dead: Vec<String>,
+}
+
+/// What a look at a lock finds.
+enum Lock {
+    Free,
+    /// Held; what its file says.
+    Held(String),
+}
+
+/// Looks whether a lock is held, without making its file. Two that look at once do not take one another for a holder.
+fn look(path: &Path) -> io::Result<Lock> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Lock::Free),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Lock::Free),
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            file.read_to_string(&mut text)?;
+            Ok(Lock::Held(text))
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 impl Held {
@@ -279,6 +310,16 @@ mod tests {
         assert_eq!(state.holder().unwrap(), Some(holder()));
         drop(first);
         assert_eq!(state.holder().unwrap(), None);
+    }
+
+    #[test]
+    fn two_commands_that_look_at_once_do_not_take_one_another_for_a_running_up() {
+        let base = tempfile::tempdir().unwrap();
+        let state = StateDir::open(base.path(), "shop", &Identity::of(Path::new("/a/shop"), "")).unwrap();
+        drop(state.hold(&holder()).unwrap());
+        let other = std::fs::File::open(state.file("up.lock")).unwrap();
+        other.try_lock_shared().unwrap();
+        assert_eq!(state.holder().unwrap(), None, "the pid in the file is of an up that is long gone");
     }
 
     #[test]

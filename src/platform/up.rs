@@ -11,6 +11,7 @@ use super::report::News;
 use super::slate::Slate;
 use super::state::{Held, Holder};
 use super::store::{Kept, Releases};
+use crate::engine::EngineError;
 use crate::logs::Logs;
 use crate::model::app::App;
 use crate::model::dyno::{DynoName, DynoSize, DynoState};
@@ -25,7 +26,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
+
+/// A forced stop waits this long for the engine to remove what is left.
+const FORCED_SWEEP: Duration = Duration::from_secs(10);
 
 /// What `up` was asked for.
 #[derive(Clone, Debug)]
@@ -60,19 +64,23 @@ pub struct UpSession {
 pub async fn up(mut session: UpSession, options: &UpOptions) -> Result<String, PlatformError> {
     let project = Arc::clone(&session.project);
     let result = run(&mut session, options).await;
-    let swept = project.engine.sweep(&project.identity.id, &others(&project, &session.held.1.run)).await;
+    let interrupt = session.interrupt.clone();
+    let swept = tokio::select! {
+        swept = project.sweep_own(&session.held.1.run) => swept,
+        () = async { interrupt.forced().await; sleep(FORCED_SWEEP).await } => Err(unswept()),
+    };
     project.report.tell(News::Stopped);
     match (result, swept) {
-        (Ok(why), Ok(_)) => Ok(why),
-        (Ok(_), Err(error)) => Err(error.into()),
-        (Err(error), _) => Err(error),
+        (Ok(why), Ok(())) => Ok(why),
+        (Ok(_), Err(error)) | (Err(error), _) => Err(error),
     }
 }
 
-/// Runs of other processes, whose dynos are none of our business.
-fn others(project: &Project, own: &str) -> Vec<String> {
-    let live = project.state.runs().map(|runs| runs.live).unwrap_or_default();
-    live.into_iter().filter(|run| run != own).collect()
+fn unswept() -> PlatformError {
+    PlatformError::Engine(EngineError::Gone {
+        doing: "removing what is left".into(),
+        reason: "it did not answer in time; the next `dynosim up` or `dynosim down` removes it".into(),
+    })
 }
 
 async fn run(session: &mut UpSession, options: &UpOptions) -> Result<String, PlatformError> {

@@ -1,7 +1,7 @@
 //! How a dyno ends: by itself, at its memory limit, or because it is told to.
 
 use super::memory::{quota_use, running};
-use super::{Effect, Explanation, Machine, State, StopKind};
+use super::{Effect, Explanation, FORCE_PATIENCE, Machine, State, StopKind};
 use crate::engine::{Ended, Signal, Usage};
 use crate::model::codes::R;
 use crate::model::dyno::{DynoKind, DynoState};
@@ -36,7 +36,7 @@ impl Machine {
         if !lost.is_empty() {
             effects.push(Effect::Explain(Explanation::LostWrites(lost)));
         }
-        let stopping = matches!(self.state, State::Stopping { .. } | State::Launching { stop: Some(_) });
+        let stopping = matches!(self.state, State::Stopping { .. } | State::Launching { stop: Some(_), .. });
         if self.kind != DynoKind::Formation {
             effects.push(self.change(DynoState::Complete));
             if exit.status == 126 || exit.status == 127 {
@@ -96,7 +96,7 @@ impl Machine {
                 Effect::Signal(Signal::Kill),
             ];
             self.state = match self.state {
-                State::Stopping { exit, .. } => State::Stopping { exit, killed: true },
+                State::Stopping { exit, given_up, .. } => State::Stopping { exit, killed: true, given_up },
                 _ => State::Killing,
             };
             return effects;
@@ -123,8 +123,8 @@ impl Machine {
                 effects.push(self.change(DynoState::Down));
                 self.end(DynoState::Down);
             }
-            State::Launching { .. } => {
-                self.state = State::Launching { stop: Some(kind) };
+            State::Launching { given_up, .. } => {
+                self.state = State::Launching { stop: Some(kind), given_up };
                 self.stopping = true;
             }
             State::Starting { .. } | State::Up { .. } | State::Killing => {
@@ -143,18 +143,27 @@ impl Machine {
                 effects.push(Effect::Say("Stopping all processes with SIGTERM".into()));
                 effects.push(Effect::Signal(Signal::Term));
                 let exit = self.arm(&mut effects, now + self.timeouts.exit);
-                self.state = State::Stopping { exit, killed };
+                self.state = State::Stopping { exit, killed, given_up: None };
             }
             State::Stopping { .. } | State::Ended => {}
         }
         effects
     }
 
-    pub(super) fn kill(&mut self) -> Vec<Effect> {
+    pub(super) fn kill(&mut self, now: Instant) -> Vec<Effect> {
+        let mut effects = Vec::new();
         match self.state {
-            State::Stopping { exit, killed: false } => {
-                self.state = State::Stopping { exit, killed: true };
-                vec![Effect::Say("Stopping remaining processes with SIGKILL".into()), Effect::Signal(Signal::Kill)]
+            State::Launching { stop: Some(kind), given_up: None } => {
+                let given_up = self.arm(&mut effects, now + FORCE_PATIENCE);
+                self.state = State::Launching { stop: Some(kind), given_up: Some(given_up) };
+            }
+            State::Stopping { exit, killed, given_up: None } => {
+                if !killed {
+                    effects.push(Effect::Say("Stopping remaining processes with SIGKILL".into()));
+                    effects.push(Effect::Signal(Signal::Kill));
+                }
+                let given_up = self.arm(&mut effects, now + FORCE_PATIENCE);
+                self.state = State::Stopping { exit, killed: true, given_up: Some(given_up) };
             }
             State::Idle
             | State::Launching { .. }
@@ -163,8 +172,9 @@ impl Machine {
             | State::Up { .. }
             | State::Stopping { .. }
             | State::Crashed { .. }
-            | State::Ended => Vec::new(),
+            | State::Ended => {}
         }
+        effects
     }
 
     pub(super) fn end(&mut self, shown: DynoState) {

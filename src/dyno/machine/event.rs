@@ -120,6 +120,8 @@ pub enum Explanation {
     EngineLost(String),
     /// The engine answers again.
     EngineFound,
+    /// It was killed by force and the engine did not confirm its end.
+    Unconfirmed(Duration),
     /// The status was that of a missing or unusable command (126, 127).
     CommandStatus(i32),
 }

@@ -1,4 +1,4 @@
-use super::{DynoStatus, Effect, Epoch, Event, Explanation, Machine, StopKind, quota_use, running};
+use super::{DynoStatus, Effect, Epoch, Event, Explanation, FORCE_PATIENCE, Machine, StopKind, quota_use, running};
 use crate::engine::{Ended, Listener, LostWrite, Signal, Usage};
 use crate::model::dyno::{DynoKind, DynoSize, DynoState, Exit};
 use crate::model::endpoint::Endpoint;
@@ -340,6 +340,36 @@ fn r5_1_one_off_dynos_complete_and_are_never_restarted() {
         );
         assert!(dyno.status().ended);
         assert_eq!(dyno.launches(), 1);
+    }
+}
+
+#[test]
+fn a_forced_stop_while_launching_kills_the_dyno_as_soon_as_it_runs() {
+    let mut dyno = Bench::worker();
+    dyno.on(Event::Start);
+    dyno.on(Event::Stop(StopKind::Down));
+    dyno.on(Event::Kill);
+    dyno.on(Event::Launched("serve".into(), None));
+    assert!(dyno.all.contains(&Effect::Signal(Signal::Kill)), "{:?}", dyno.all);
+    dyno.exit(137);
+    assert!(dyno.status().ended);
+}
+
+#[test]
+fn a_forced_stop_ends_even_when_the_engine_never_answers() {
+    for launched in [false, true] {
+        let mut dyno = Bench::worker();
+        dyno.on(Event::Start);
+        if launched {
+            dyno.on(Event::Launched("serve".into(), None));
+        }
+        dyno.on(Event::Stop(StopKind::Down));
+        dyno.wait(s(40));
+        assert!(!dyno.status().ended, "a graceful stop waits for the engine");
+        dyno.on(Event::Kill);
+        dyno.wait(FORCE_PATIENCE);
+        assert!(dyno.status().ended, "launched: {launched}");
+        assert!(dyno.all.contains(&Effect::Explain(Explanation::Unconfirmed(FORCE_PATIENCE))));
     }
 }
 

@@ -1,10 +1,13 @@
-//! What becomes of a dyno's output: lines in the log, or bytes for a client.
+//! What goes through a dyno's standard streams: output becomes lines in the log, or bytes for a client; a client's
+//! input is fed to it.
 
 use super::hints::WriteHints;
-use crate::engine::Output;
+use crate::engine::{Instance, Output};
 use crate::logs::Logs;
 use crate::model::dyno::DynoName;
 use crate::model::log::Message;
+use bytes::Bytes;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Carries output to the log, reading along for refused writes.
@@ -25,6 +28,12 @@ impl Forward {
             }
         }
         lines.finish();
+    }
+}
+
+pub(super) async fn feed(instance: Arc<dyn Instance>, mut typed: mpsc::Receiver<Bytes>) {
+    while let Some(bytes) = typed.recv().await {
+        instance.input(bytes).await;
     }
 }
 
