@@ -45,7 +45,7 @@ pub(super) struct Common {
     /// An instance of its own: several of one project can run side by side
     #[arg(long = "name", value_name = "NAME", global = true, help_heading = "Project")]
     pub(super) name: Option<String>,
-    /// Also find Dockerfile.<type> in subfolders, as `container:push -R` does
+    /// Also find `Dockerfile.<type>` in subfolders, as `container:push -R` does
     #[arg(short = 'R', long = "recursive", global = true, help_heading = "Project")]
     pub(super) recursive: bool,
     /// Read config vars from FILE after .env; may be given again, later files win
@@ -328,8 +328,9 @@ mod tests {
 
     #[test]
     fn the_help_names_every_timer() {
-        let mut up = Cli::command().find_subcommand("up").unwrap().clone();
-        let help = up.render_long_help().to_string();
+        let mut whole = Cli::command();
+        whole.build();
+        let help = whole.find_subcommand_mut("up").unwrap().render_long_help().to_string();
         for name in Timeouts::NAMES {
             assert!(help.contains(name), "{name}");
         }

@@ -1,4 +1,4 @@
-//! The command line: arguments in, exit code out. One file for each subcommand; only [`printer`] writes.
+//! The command line: arguments in, exit code out. One file for each subcommand; only `printer` writes.
 
 mod args;
 mod build;

@@ -16,7 +16,14 @@
 //! Rules: R5.2 (start), R5.3 (stop), R5.4 and R5.5 (crash and back-off), R5.7 (memory), R6.2 (lines and their order).
 //! Deadlines carry an epoch; one of an earlier state is ignored. There is no catch-all arm in [`Machine::on`].
 
-use crate::engine::{Ended, Finding, Listener, Signal, Usage};
+mod ending;
+mod event;
+mod memory;
+
+pub use event::{DynoStatus, Effect, Epoch, Event, Explanation, StopKind};
+pub use memory::{quota_use, running};
+
+use crate::engine::{Listener, Signal};
 use crate::model::codes::R;
 use crate::model::dyno::{DynoKind, DynoSize, DynoState, Exit};
 use crate::model::endpoint::Endpoint;
@@ -30,147 +37,6 @@ pub const WRONG_LISTENER_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// After a stop by force, the engine gets this long to confirm the end; then the dyno is left to the next sweep.
 pub const FORCE_PATIENCE: Duration = Duration::from_secs(5);
-
-/// What a machine is told.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// Start the dyno.
-    Start,
-    /// Its process runs; the text is the command as the log shows it (R1.4), the port is `$PORT`.
-    Launched(String, Option<u16>),
-    /// It could not be started: the engine's words.
-    LaunchFailed(String),
-    /// Sockets listen inside the dyno.
-    Listening(Vec<Listener>),
-    /// `$PORT` is bound and can be dialled.
-    Bound(Endpoint),
-    /// The engine saw something worth explaining.
-    Finding(Finding),
-    /// The engine does not answer.
-    EngineLost(String),
-    /// It answers again.
-    EngineFound,
-    /// The dyno ended.
-    Exited(Ended),
-    /// A deadline that was armed has come.
-    Deadline(Epoch),
-    /// A memory sample.
-    Sample(Usage),
-    /// Stop the dyno.
-    Stop(StopKind),
-    /// Do not wait for a graceful stop any longer.
-    Kill,
-}
-
-/// Why a dyno is stopped; decides its log lines (R6.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopKind {
-    /// Scaled away, or the app is stopped: `State changed from up to down`.
-    Down,
-    /// A replacement takes its place: `Restarting`, `State changed from up to starting`.
-    Replaced,
-}
-
-/// Identifies one armed deadline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Epoch(u64);
-
-impl Epoch {
-    /// Was never armed.
-    pub const NONE: Epoch = Epoch(0);
-}
-
-/// What the task shall do, in this order.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Start a process.
-    Launch,
-    /// Signal every process.
-    Signal(Signal),
-    /// Send `Deadline` back at that time.
-    Arm(Epoch, Instant),
-    /// Write a line as the dyno manager: `heroku[web.1]: …`.
-    Say(String),
-    /// Write a line of dynosim's own.
-    Explain(Explanation),
-    /// Take a memory sample and send it back.
-    Sample,
-    /// Show this to whoever watches.
-    Publish(DynoStatus),
-}
-
-/// What is to be explained; the words are made in `dyno::explain`.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Explanation {
-    /// Sockets listen, but not where `$PORT` is.
-    WrongListener {
-        /// The sockets.
-        listeners: Vec<Listener>,
-        /// `$PORT`.
-        port: u16,
-    },
-    /// Nothing listens at all.
-    NoListener {
-        /// `$PORT`.
-        port: u16,
-    },
-    /// A formation dyno ended with status 0.
-    ExitedZero,
-    /// Processes that still ran when the exit time was over.
-    Survivors(Duration),
-    /// Which process takes the memory.
-    Memory {
-        /// Quota in bytes.
-        quota: u64,
-    },
-    /// It was killed at the hard limit.
-    OutOfMemory {
-        /// The limit in bytes.
-        limit: u64,
-    },
-    /// Found by the engine.
-    Finding(Finding),
-    /// Files that vanish with the dyno.
-    LostWrites(Vec<crate::engine::LostWrite>),
-    /// It could not be started.
-    LaunchFailed(String),
-    /// It waits this long before the next start.
-    Backoff {
-        /// Crashes in a row.
-        crashes: usize,
-        /// The wait.
-        wait: Duration,
-    },
-    /// The engine does not answer.
-    EngineLost(String),
-    /// The engine answers again.
-    EngineFound,
-    /// It was killed by force and the engine did not confirm its end.
-    Unconfirmed(Duration),
-    /// The status was that of a missing or unusable command (126, 127).
-    CommandStatus(i32),
-}
-
-/// What others may know of a dyno.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DynoStatus {
-    /// As `heroku ps` prints it.
-    pub state: DynoState,
-    /// Where it can be dialled; only while it is up.
-    pub endpoint: Option<Endpoint>,
-    /// New at each start.
-    pub generation: u64,
-    /// Crashes in a row.
-    pub crashes: usize,
-    /// How it last ended.
-    pub exit: Option<Exit>,
-    /// It was told to stop and gets no new requests.
-    pub stopping: bool,
-    /// It will not do anything any more.
-    pub ended: bool,
-    /// When it was last started or changed state.
-    pub since: Instant,
-}
 
 #[derive(Clone, Debug, PartialEq)]
 enum State {
@@ -365,71 +231,6 @@ impl Machine {
         effects
     }
 
-    fn exited(&mut self, ended: Ended, now: Instant) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        let mut exit = ended.exit;
-        match &self.state {
-            State::Idle | State::Ended | State::Crashed { .. } => return effects,
-            State::Killing | State::Stopping { killed: true, .. } => exit.status = 137,
-            State::Launching { .. }
-            | State::Starting { .. }
-            | State::Up { .. }
-            | State::Stopping { killed: false, .. } => {
-                if exit.out_of_memory {
-                    effects.push(Effect::Say(running(self.size.kill_at, self.size.quota)));
-                    effects.push(Effect::Say(R::R15.line(Duration::ZERO)));
-                    effects.push(Effect::Say("Stopping process with SIGKILL".into()));
-                    effects.push(Effect::Explain(Explanation::OutOfMemory { limit: self.size.kill_at }));
-                    exit.status = 137;
-                }
-            }
-        }
-        self.sample = None;
-        self.exit = Some(exit);
-        effects.push(Effect::Say(format!("Process exited with status {}", exit.status)));
-        if !ended.lost_writes.is_empty() {
-            effects.push(Effect::Explain(Explanation::LostWrites(ended.lost_writes)));
-        }
-        let stopping = matches!(self.state, State::Stopping { .. } | State::Launching { stop: Some(_), .. });
-        if self.kind != DynoKind::Formation {
-            effects.push(self.change(DynoState::Complete));
-            if exit.status == 126 || exit.status == 127 {
-                effects.push(Effect::Explain(Explanation::CommandStatus(exit.status)));
-            }
-            self.end(DynoState::Complete);
-        } else if stopping {
-            self.end(DynoState::Down);
-        } else {
-            match exit.status {
-                0 => effects.push(Effect::Explain(Explanation::ExitedZero)),
-                126 | 127 => effects.push(Effect::Explain(Explanation::CommandStatus(exit.status))),
-                _ => {}
-            }
-            self.settle(now, &mut effects);
-        }
-        effects
-    }
-
-    /// After a crash: count it, and wait as R5.5 says.
-    fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        if self.kind != DynoKind::Formation {
-            effects.push(self.change(DynoState::Complete));
-            self.end(DynoState::Complete);
-            return;
-        }
-        self.crashes += 1;
-        effects.push(self.change(DynoState::Crashed));
-        let wait = self.timeouts.backoff_after(self.crashes);
-        if wait.is_zero() {
-            effects.push(self.change(DynoState::Starting));
-            effects.extend(self.launch());
-        } else {
-            effects.push(Effect::Explain(Explanation::Backoff { crashes: self.crashes, wait }));
-            let restart = self.arm(effects, now + wait);
-            self.state = State::Crashed { restart };
-        }
-    }
-
     fn deadline(&mut self, epoch: Epoch, now: Instant) -> Vec<Effect> {
         if self.sample == Some(epoch) {
             let mut effects = vec![Effect::Sample];
@@ -500,113 +301,6 @@ impl Machine {
         }
     }
 
-    fn sampled(&mut self, usage: Usage) -> Vec<Effect> {
-        match self.state {
-            State::Starting { .. } | State::Up { .. } | State::Stopping { killed: false, .. } => {}
-            State::Idle
-            | State::Launching { .. }
-            | State::Killing
-            | State::Stopping { .. }
-            | State::Crashed { .. }
-            | State::Ended => return Vec::new(),
-        }
-        let held = usage.rss + usage.swap;
-        if held > self.size.kill_at {
-            let effects = vec![
-                Effect::Say(running(held, self.size.quota)),
-                Effect::Say(R::R15.line(Duration::ZERO)),
-                Effect::Explain(Explanation::Memory { quota: self.size.quota }),
-                Effect::Say("Stopping process with SIGKILL".into()),
-                Effect::Signal(Signal::Kill),
-            ];
-            self.state = match self.state {
-                State::Stopping { exit, given_up, .. } => State::Stopping { exit, killed: true, given_up },
-                _ => State::Killing,
-            };
-            return effects;
-        }
-        if quota_use(usage, self.size.quota) <= self.size.quota {
-            return Vec::new();
-        }
-        let mut effects = vec![
-            Effect::Say(running(quota_use(usage, self.size.quota), self.size.quota)),
-            Effect::Say(R::R14.line(Duration::ZERO)),
-        ];
-        if !self.memory_explained {
-            self.memory_explained = true;
-            effects.push(Effect::Explain(Explanation::Memory { quota: self.size.quota }));
-        }
-        effects
-    }
-
-    fn stop(&mut self, kind: StopKind, now: Instant) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        match self.state {
-            State::Idle => self.end(DynoState::Down),
-            State::Crashed { .. } => {
-                effects.push(self.change(DynoState::Down));
-                self.end(DynoState::Down);
-            }
-            State::Launching { given_up, .. } => {
-                self.state = State::Launching { stop: Some(kind), given_up };
-                self.stopping = true;
-            }
-            State::Starting { .. } | State::Up { .. } | State::Killing => {
-                let killed = matches!(self.state, State::Killing);
-                self.stopping = true;
-                match kind {
-                    StopKind::Down if self.kind != DynoKind::Formation => {}
-                    StopKind::Down => effects.push(self.change(DynoState::Down)),
-                    StopKind::Replaced => {
-                        effects.push(Effect::Say("Restarting".into()));
-                        if self.shown != DynoState::Starting {
-                            effects.push(self.change(DynoState::Starting));
-                        }
-                    }
-                }
-                effects.push(Effect::Say("Stopping all processes with SIGTERM".into()));
-                effects.push(Effect::Signal(Signal::Term));
-                let exit = self.arm(&mut effects, now + self.timeouts.exit);
-                self.state = State::Stopping { exit, killed, given_up: None };
-            }
-            State::Stopping { .. } | State::Ended => {}
-        }
-        effects
-    }
-
-    fn kill(&mut self, now: Instant) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        match self.state {
-            State::Launching { stop: Some(kind), given_up: None } => {
-                let given_up = self.arm(&mut effects, now + FORCE_PATIENCE);
-                self.state = State::Launching { stop: Some(kind), given_up: Some(given_up) };
-            }
-            State::Stopping { exit, killed, given_up: None } => {
-                if !killed {
-                    effects.push(Effect::Say("Stopping remaining processes with SIGKILL".into()));
-                    effects.push(Effect::Signal(Signal::Kill));
-                }
-                let given_up = self.arm(&mut effects, now + FORCE_PATIENCE);
-                self.state = State::Stopping { exit, killed: true, given_up: Some(given_up) };
-            }
-            State::Idle
-            | State::Launching { .. }
-            | State::Starting { .. }
-            | State::Killing
-            | State::Up { .. }
-            | State::Stopping { .. }
-            | State::Crashed { .. }
-            | State::Ended => {}
-        }
-        effects
-    }
-
-    fn end(&mut self, shown: DynoState) {
-        self.state = State::Ended;
-        self.shown = shown;
-        self.stopping = true;
-    }
-
     fn change(&mut self, to: DynoState) -> Effect {
         let from = std::mem::replace(&mut self.shown, to);
         Effect::Say(format!("State changed from {from} to {to}"))
@@ -618,21 +312,6 @@ impl Machine {
         effects.push(Effect::Arm(epoch, at));
         epoch
     }
-}
-
-/// Bytes that count against the quota: resident and swapped, and page cache only as far as the quota leaves room for
-/// it. Heroku's limit sits at the quota, so the kernel gives cache back before it swaps; here the kernel's limit sits
-/// at the R15 mark, and cache that nobody needs would else be reported as R14.
-pub fn quota_use(usage: Usage, quota: u64) -> u64 {
-    let held = usage.rss + usage.swap;
-    held + usage.cache.min(quota.saturating_sub(held))
-}
-
-/// `Process running mem=526M(102.9%)`: megabytes truncated, percentage of the untruncated value (R6.1).
-#[allow(clippy::cast_precision_loss, reason = "a percentage with one decimal")]
-pub fn running(bytes: u64, quota: u64) -> String {
-    let percent = bytes as f64 * 100.0 / quota as f64;
-    format!("Process running mem={}M({percent:.1}%)", bytes / (1024 * 1024))
 }
 
 #[cfg(test)]

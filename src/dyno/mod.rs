@@ -2,10 +2,12 @@
 
 pub mod environment;
 pub mod explain;
+mod handle;
 pub mod hints;
 pub mod machine;
 pub mod metrics;
-pub mod task;
+mod streams;
+mod task;
 
+pub use handle::{Attachment, Dyno, DynoPlan};
 pub use machine::{DynoStatus, StopKind};
-pub use task::{Attachment, Dyno, DynoPlan};

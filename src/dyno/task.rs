@@ -1,22 +1,18 @@
 //! One tokio task for each dyno: it feeds the machine and does what the machine says.
 
-use super::environment::{self, Metadata};
+use super::environment;
 use super::explain;
+use super::handle::{Attachment, Command, DynoPlan};
 use super::hints::WriteHints;
-use super::machine::{DynoStatus, Effect, Epoch, Event, Explanation, Machine, StopKind};
+use super::machine::{DynoStatus, Effect, Epoch, Event, Explanation, Machine};
 use super::metrics::{self, LoadAverage};
+use super::streams::{Forward, feed, pass_on};
 use crate::clock::Clock;
-use crate::engine::{
-    Console, DynoSpec, Engine, EngineError, Filesystem, Instance, InstanceEvent, Output, RunIdentity, Signal, Usage,
-};
-use crate::logs::Logs;
+use crate::engine::{Console, DynoSpec, EngineError, Instance, InstanceEvent, Output, Usage};
 use crate::model::config_vars::{ConfigVars, Origin};
-use crate::model::dyno::{DynoKind, DynoName, DynoSize};
-use crate::model::image::ImageFacts;
-use crate::model::launch::Launch;
+use crate::model::dyno::DynoKind;
 use crate::model::limits;
 use crate::model::log::Message;
-use crate::model::timeouts::Timeouts;
 use bytes::Bytes;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -30,121 +26,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 const OUTPUT_QUEUE: usize = 64;
 /// Events that may wait between engine and task.
 const EVENT_QUEUE: usize = 64;
-/// Pieces of input that may wait for a dyno to read them.
-const INPUT_QUEUE: usize = 16;
 /// How long the engine may take to set a terminal's size; a wrong one is not worth a late signal.
 const RESIZE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a list of processes is waited for before an explanation goes without it.
 const PROCESS_LIST_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Everything a dyno needs to be started, again and again.
-#[derive(Clone)]
-pub struct DynoPlan {
-    /// Runs it.
-    pub engine: Arc<dyn Engine>,
-    /// Takes its lines.
-    pub logs: Logs,
-    /// Stamps and chance.
-    pub clock: Clock,
-    /// Whose it is.
-    pub run: RunIdentity,
-    /// Its name.
-    pub name: DynoName,
-    /// Formation, one-off or release.
-    pub kind: DynoKind,
-    /// Quotas.
-    pub size: DynoSize,
-    /// Deadlines.
-    pub timeouts: Timeouts,
-    /// The image it runs on.
-    pub image: Arc<ImageFacts>,
-    /// Its command (R1.4).
-    pub launch: Arc<Launch>,
-    /// Config vars of its release.
-    pub config: Arc<ConfigVars>,
-    /// Metadata variables, by switch.
-    pub metadata: Option<Metadata>,
-    /// What it may write to.
-    pub filesystem: Filesystem,
-    /// Write `log-runtime-metrics` lines.
-    pub runtime_metrics: bool,
-    /// Where output goes: to the log, or to whoever holds the other end.
-    pub attachment: Attachment,
-}
-
-/// How a dyno's output leaves it.
-#[derive(Clone)]
-pub enum Attachment {
-    /// Line by line into the log.
-    Log,
-    /// As it comes, to a client; only start and end are logged (R6.2, one-off dynos).
-    Client(Console, mpsc::Sender<Output>),
-}
-
-/// What a handle may ask of a task.
-enum Command {
-    Tell(Event),
-    Signal(Signal),
-    Resize(u16, u16),
-}
-
-/// A handle on a dyno. Dropping the last one does not stop it; [`Dyno::stop`] does.
-pub struct Dyno {
-    /// Its name.
-    pub name: DynoName,
-    commands: mpsc::UnboundedSender<Command>,
-    stdin: mpsc::Sender<Bytes>,
-    status: watch::Receiver<DynoStatus>,
-    task: JoinHandle<()>,
-}
-
-impl Dyno {
-    /// Starts one.
-    pub fn start(plan: DynoPlan) -> Self {
-        let name = plan.name.clone();
-        let (commands, received) = mpsc::unbounded_channel();
-        let (stdin, typed) = mpsc::channel(INPUT_QUEUE);
-        let machine = Machine::new(plan.kind, plan.size, plan.timeouts.clone(), Instant::now());
-        let (publish, status) = watch::channel(machine.status());
-        let task = tokio::spawn(Task::new(plan, machine, publish, received, typed).run());
-        Self { name, commands, stdin, status, task }
-    }
-
-    /// Its state, now and as it changes.
-    pub fn status(&self) -> watch::Receiver<DynoStatus> {
-        self.status.clone()
-    }
-
-    /// Asks it to stop: SIGTERM, the exit time, SIGKILL (R5.3).
-    pub fn stop(&self, kind: StopKind) {
-        let _ = self.commands.send(Command::Tell(Event::Stop(kind)));
-    }
-
-    /// Kills what a stop has not ended yet.
-    pub fn kill(&self) {
-        let _ = self.commands.send(Command::Tell(Event::Kill));
-    }
-
-    /// Signals every process without changing what is wanted of the dyno.
-    pub fn signal(&self, signal: Signal) {
-        let _ = self.commands.send(Command::Signal(signal));
-    }
-
-    /// Its standard input, as fast as it reads; an empty piece closes it. What comes before it runs waits for it.
-    pub fn stdin(&self) -> mpsc::Sender<Bytes> {
-        self.stdin.clone()
-    }
-
-    /// Tells it the size of the client's terminal.
-    pub fn resize(&self, columns: u16, rows: u16) {
-        let _ = self.commands.send(Command::Resize(columns, rows));
-    }
-
-    /// Waits until it has ended for good.
-    pub async fn ended(self) {
-        let _ = self.task.await;
-    }
-}
 
 type Launching = JoinHandle<Result<Box<dyn Instance>, EngineError>>;
 
@@ -171,7 +56,8 @@ struct Started {
     launching: Launching,
 }
 
-struct Task {
+/// See the module.
+pub(super) struct Task {
     plan: DynoPlan,
     machine: Machine,
     publish: watch::Sender<DynoStatus>,
@@ -199,7 +85,7 @@ enum Wake {
 }
 
 impl Task {
-    fn new(
+    pub(super) fn new(
         plan: DynoPlan,
         machine: Machine,
         publish: watch::Sender<DynoStatus>,
@@ -225,7 +111,7 @@ impl Task {
         }
     }
 
-    async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         self.step(Event::Start).await;
         while !self.machine.status().ended {
             match self.wake().await {
@@ -413,46 +299,13 @@ impl Task {
     }
 }
 
-/// Carries output to the log, reading along for refused writes.
-struct Forward {
-    logs: Logs,
-    name: DynoName,
-    hints: WriteHints,
-}
-
-impl Forward {
-    async fn run(mut self, mut output: mpsc::Receiver<Output>) {
-        let mut lines = self.logs.lines_of(&self.name);
-        while let Some(piece) = output.recv().await {
-            lines.push(&piece.bytes).await;
-            for hint in self.hints.read(&piece.bytes) {
-                self.logs.publish(&Message::explain(&self.name, hint));
-            }
-        }
-        lines.finish();
-    }
-}
-
-async fn feed(instance: Arc<dyn Instance>, mut typed: mpsc::Receiver<Bytes>) {
-    while let Some(bytes) = typed.recv().await {
-        instance.input(bytes).await;
-    }
-}
-
-async fn pass_on(mut output: mpsc::Receiver<Output>, client: mpsc::Sender<Output>) {
-    while let Some(piece) = output.recv().await {
-        // A client that went away does not stop the dyno from printing.
-        let _ = client.send(piece).await;
-    }
-}
-
 /// What the engine must set: everything but what the image sets itself.
-pub fn given(env: &ConfigVars) -> Vec<(String, String)> {
+fn given(env: &ConfigVars) -> Vec<(String, String)> {
     env.iter().filter(|(_, var)| var.origin != Origin::Image).map(|(k, v)| (k.to_owned(), v.value.clone())).collect()
 }
 
 /// Sixteen random bytes in the shape of a UUID.
-pub fn uuid(clock: &Clock) -> String {
+pub(super) fn uuid(clock: &Clock) -> String {
     let hex = clock.random_hex(32);
     format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
 }

@@ -18,11 +18,13 @@ use crate::model::dyno::{DynoName, DynoSize, DynoState};
 use crate::model::formation::{self, Formation, Scale};
 use crate::model::launch::LaunchOptions;
 use crate::model::process_type::ProcessType;
+use crate::model::release::Slug;
 use crate::router::table::{Backend, Route, Table};
 use crate::router::{Router, RouterConfig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -84,51 +86,26 @@ fn unswept() -> PlatformError {
 async fn run(session: &mut UpSession, options: &UpOptions) -> Result<String, PlatformError> {
     let began = Instant::now();
     let project = Arc::clone(&session.project);
-    let interrupt = session.interrupt.clone();
     let formation = formation_of(&project.app, options)?;
-    let listener = port::bind(options.port, &project.report).await?;
-    let address = listener.local_addr().map_err(PlatformError::io("ask for the router's port"))?;
-    session.held.1.port = Some(address.port());
-    session.held.0.write(&session.held.1).map_err(PlatformError::io("write the lock file"))?;
-
-    let run = project.run_identity(&session.held.1.run);
-    let prepare = async {
-        project.sweep().await?;
-        project.engine.open_run(&run).await.map_err(PlatformError::from)
+    let (listener, port) = listen(session, options).await?;
+    let ground = Ground {
+        project: Arc::clone(&project),
+        logs: session.logs.clone(),
+        run: project.run_identity(&session.held.1.run),
+        rules: options.rules.clone(),
     };
-    let wanted = builds_wanted(&project.app, &formation);
-    let work = async {
-        let (ready, built) = tokio::join!(prepare, builds::build(&project, &wanted, &options.build));
-        ready?;
-        built
-    };
-    let built: BuiltSlug = tokio::select! {
-        built = work => built?,
-        _ = interrupt.wanted() => return Err(PlatformError::Interrupted),
-    };
-    let running_types: Vec<&ProcessType> =
-        formation.iter().filter(|(_, scale)| scale.quantity > 0).map(|(name, _)| name).collect();
-    let slate = Slate::of(&project.app, &built, &running_types, options.launch)?;
-    slate.say_notes(&project.report);
-
-    let ground =
-        Ground { project: Arc::clone(&project), logs: session.logs.clone(), run, rules: options.rules.clone() };
+    let (slug, slate) = prepare(&ground, &session.interrupt, options, &formation).await?;
     let mut releases = Releases::open(&project.state).map_err(PlatformError::io("read the releases"))?;
     let table_of = table_of(&project.app);
     let expected = (!releases.is_empty()).then(|| expected(&formation));
     let table = Arc::new(watch::channel(Arc::new(table_of(expected))).0);
-    let config = RouterConfig::new(options.rules.timeouts.clone());
-    let logs = session.logs.clone();
-    let router = Router::start(listener, table.subscribe(), config, project.clock.clone(), move |line| {
-        logs.publish(&line);
-    })
-    .map_err(PlatformError::io("start the router"))?;
-    let url =
-        project.app.processes.contains_key(&ProcessType::web()).then(|| format!("http://localhost:{}", address.port()));
+    let router = start_router(&ground, listener, table.subscribe())?;
+    let has_web = project.app.processes.contains_key(&ProcessType::web());
+    let url = has_web.then(|| format!("http://localhost:{port}"));
     if let Some(url) = &url {
         project.report.tell(News::Listening { url: url.clone() });
     }
-    let release = match deploy::deploy(&ground, &mut releases, built.slug, &slate, &interrupt).await {
+    let release = match deploy::deploy(&ground, &mut releases, slug, &slate, &session.interrupt).await {
         Ok(release) => release,
         Err(error) => {
             router.shutdown(Duration::ZERO).await;
@@ -136,21 +113,71 @@ async fn run(session: &mut UpSession, options: &UpOptions) -> Result<String, Pla
         }
     };
     say_scale(&ground, &formation);
-    let backends: TableOf = {
-        let table_of = table_of.clone();
-        Arc::new(move |dynos| table_of(Some(dynos)))
-    };
+    let backends: TableOf = Arc::new(move |dynos| table_of(Some(dynos)));
     let running = Running::start(&ground, &slate, &formation, &release, &table, &backends);
-    let why = watch_over(&project, &running, &interrupt, url, &formation, began).await;
+    let why = watch_over(&project, &running, &session.interrupt, url, &formation, began).await;
     project.report.tell(News::Stopping(why.clone()));
-    let grace = options.rules.timeouts.exit;
+    stop(running, router, &session.interrupt, options.rules.timeouts.exit).await;
+    Ok(why)
+}
+
+/// Takes the router's port and writes it into the lock file, where others look for it.
+async fn listen(session: &mut UpSession, options: &UpOptions) -> Result<(TcpListener, u16), PlatformError> {
+    let listener = port::bind(options.port, &session.project.report).await?;
+    let port = listener.local_addr().map_err(PlatformError::io("ask for the router's port"))?.port();
+    session.held.1.port = Some(port);
+    session.held.0.write(&session.held.1).map_err(PlatformError::io("write the lock file"))?;
+    Ok((listener, port))
+}
+
+/// Cleans up after dead runs, makes the network and the images, and checks every command: all before anything starts.
+async fn prepare(
+    ground: &Ground,
+    interrupt: &Interrupt,
+    options: &UpOptions,
+    formation: &Formation,
+) -> Result<(Slug, Slate), PlatformError> {
+    let project = &ground.project;
+    let wanted = builds_wanted(&project.app, formation);
+    let network = async {
+        project.sweep().await?;
+        project.engine.open_run(&ground.run).await.map_err(PlatformError::from)
+    };
+    let work = async {
+        let (ready, built) = tokio::join!(network, builds::build(project, &wanted, &options.build));
+        ready?;
+        built
+    };
+    let built: BuiltSlug = tokio::select! {
+        built = work => built?,
+        _ = interrupt.wanted() => return Err(PlatformError::Interrupted),
+    };
+    let running: Vec<&ProcessType> =
+        formation.iter().filter(|(_, scale)| scale.quantity > 0).map(|(name, _)| name).collect();
+    let slate = Slate::of(&project.app, &built, &running, options.launch)?;
+    slate.say_notes(&project.report);
+    Ok((built.slug, slate))
+}
+
+fn start_router(
+    ground: &Ground,
+    listener: TcpListener,
+    table: watch::Receiver<Arc<Table>>,
+) -> Result<Router, PlatformError> {
+    let config = RouterConfig::new(ground.rules.timeouts.clone());
+    let logs = ground.logs.clone();
+    Router::start(listener, table, config, ground.project.clock.clone(), move |line| logs.publish(&line))
+        .map_err(PlatformError::io("start the router"))
+}
+
+/// Stops dynos and router side by side: requests in flight end while their dynos do.
+async fn stop(running: Running, router: Router, interrupt: &Interrupt, grace: Duration) {
     tokio::join!(running.stop(interrupt.forced()), async {
         tokio::select! {
             () = router.shutdown(grace) => {}
             () = interrupt.forced() => {}
         }
     });
-    Ok(why)
 }
 
 /// Reports once when all dynos are up, and waits for the end.

@@ -4,9 +4,11 @@
 use super::checkout::Lease;
 use super::dyno_io::DynoWire;
 use super::exchange::Exchange;
-use bytes::Bytes;
+use super::pool::Link;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -62,9 +64,28 @@ impl Body for RequestBody {
     }
 }
 
+/// Reads a whole response body of at most `limit` bytes.
+pub(super) async fn collect(incoming: &mut Incoming, link: &mut Link, limit: usize) -> Result<Bytes, hyper::Error> {
+    let mut whole = BytesMut::with_capacity(limit);
+    loop {
+        let frame = poll_fn(|cx| match Pin::new(&mut *incoming).poll_frame(cx) {
+            Poll::Pending => {
+                let _ = link.poll(cx);
+                Pin::new(&mut *incoming).poll_frame(cx)
+            }
+            ready @ Poll::Ready(_) => ready,
+        });
+        match frame.await {
+            Some(Ok(frame)) => whole.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+            Some(Err(error)) => return Err(error),
+            None => return Ok(whole.freeze()),
+        }
+    }
+}
+
 /// A response body.
 pub(super) enum ResponseBody {
-    /// The router's own page, or nothing.
+    /// The router's own page, a response that was read whole, or nothing.
     Page(Bytes),
     /// What the dyno sends.
     Dyno(Box<DynoBody>),

@@ -21,12 +21,13 @@ where
     let wire = ClientWire::new(Arc::clone(&shared), origin);
     let io = TokioIo::new(ClientIo::new(socket, Arc::clone(&wire)));
     let for_service = Arc::clone(&wire);
+    // The exchange is boxed, so that it takes no room while the connection is idle.
     let connection = Builder::new()
         .title_case_headers(true)
         .max_headers(super::MAX_HEADERS)
         .max_buf_size(RESPONSE_WINDOW.max(super::head::HEAD + 64 * 1024))
         .header_read_timeout(None)
-        .serve_connection(io, service_fn(move |request| exchange::run(Arc::clone(&for_service), request)))
+        .serve_connection(io, service_fn(move |request| Box::pin(exchange::run(Arc::clone(&for_service), request))))
         .with_upgrades();
     let mut connection = pin!(connection);
     let mut draining = false;
@@ -46,7 +47,7 @@ where
         tokio::select! {
             biased;
             () = shared.force.cancelled() => {}
-            () = tunnel.run::<S>(shared.config.timeouts.idle) => {}
+            () = Box::pin(tunnel.run::<S>(shared.config.timeouts.idle)) => {}
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One request, stage by stage: find its app, admit it, find a dyno, send, await the head, relay the body. Whatever
 //! ends it early is a [`Failure`], and every exchange leaves one log line.
 
-use super::body::{Cut, RequestBody, ResponseBody};
+use super::body::{Cut, RequestBody, ResponseBody, collect};
 use super::checkout::{Lease, checkout};
 use super::client_wire::ClientWire;
 use super::failure::Failure;
@@ -15,8 +15,8 @@ use super::table::Route;
 use super::upgrade::Tunnel;
 use super::{Shared, affinity};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, SERVER, UPGRADE, VIA};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, request};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, request, response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use std::future::poll_fn;
@@ -59,10 +59,10 @@ pub(super) async fn run(wire: Arc<ClientWire>, mut request: Request<Incoming>) -
         if old {
             wire.splice_head(Vec::new());
         }
-        return Ok(page(&shared, 404, Page::NoSuchApp, None, closes || framing != Framing::None));
+        return Ok(Page::NoSuchApp.response(&shared, 404, None, closes || framing != Framing::None));
     };
     let mut exchange = Exchange {
-        record: Some(record(&wire, &parts)),
+        record: Some(Record::begin(&parts, wire.origin, &shared)),
         in_flight: None,
         live: Arc::clone(&live),
         app: index,
@@ -105,26 +105,6 @@ struct Attempt {
     stale: bool,
 }
 
-/// What can be said of a request before anything came of it.
-fn record(wire: &ClientWire, parts: &request::Parts) -> Record {
-    let shared = &wire.shared;
-    Record {
-        method: parts.method.clone(),
-        target: parts.uri.clone(),
-        host: parts.headers.get(HOST).cloned().unwrap_or_else(|| HeaderValue::from_static("")),
-        request_id: headers::request_id(&parts.headers, &shared.clock, shared.config.generation),
-        forwarded_for: headers::forwarded_for(&parts.headers, wire.origin),
-        dyno: None,
-        dispatched: None,
-        status: 0,
-        body_bytes: 0,
-        wire_bytes: 0,
-        own_page: false,
-        tls: wire.origin.tls,
-        failure: None,
-    }
-}
-
 impl Exchange {
     fn route(&self) -> &Route {
         &self.live.table.apps[self.app]
@@ -154,7 +134,7 @@ impl Exchange {
         match answer {
             Ok((lease, mut response)) => {
                 affinity::remember(&shared, app, session, &lease, host.as_ref(), response.headers_mut());
-                self.relay(lease, response, head_only, upgrade)
+                self.relay(lease, response, head_only, upgrade).await
             }
             Err(attempt) => self.fail(attempt.failure),
         }
@@ -223,20 +203,53 @@ impl Exchange {
     }
 
     /// Passes the response on.
-    fn relay(
+    async fn relay(
         mut self,
-        lease: Lease,
+        mut lease: Lease,
         response: Response<Incoming>,
         head_only: bool,
         upgrade: Option<OnUpgrade>,
     ) -> Result<Response<ResponseBody>, Cut> {
-        let (mut parts, incoming) = response.into_parts();
+        let (mut parts, mut incoming) = response.into_parts();
         let switching = parts.status == StatusCode::SWITCHING_PROTOCOLS;
         if switching && upgrade.is_none() {
             return self.fail(Failure::BadResponse);
         }
         let bodiless = head_only || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let lines = headers::to_client(&mut parts.headers, bodiless || switching, &self.wire.shared);
+        let mut whole = None;
+        if !bodiless && !switching {
+            match self.read_short(&parts.headers, &mut incoming, &mut lease).await {
+                Ok(short) => whole = short,
+                Err(failure) => return self.fail(failure),
+            }
+        }
+        self.finish_head(&mut parts, bodiless || switching, &lease);
+        match upgrade {
+            Some(upgrade) if switching => {
+                parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+                // Upgraded connections do not count towards H11 (§12).
+                self.in_flight = None;
+                if let Some(record) = &mut self.record {
+                    record.detach();
+                }
+                let wire = Arc::clone(&self.wire);
+                wire.leave_tunnel(Tunnel::new(upgrade, lease.link, self));
+                Ok(Response::from_parts(parts, ResponseBody::empty()))
+            }
+            _ if bodiless || whole.is_some() => {
+                let whole = whole.unwrap_or_default();
+                self.count(whole.len());
+                self.complete(lease);
+                Ok(Response::from_parts(parts, ResponseBody::Page(whole)))
+            }
+            _ => Ok(Response::from_parts(parts, ResponseBody::dyno(incoming, lease, self))),
+        }
+    }
+
+    /// What the router makes of a response head, and what hyper cannot be told of it.
+    fn finish_head(&mut self, parts: &mut response::Parts, bodiless: bool, lease: &Lease) {
+        let lines = headers::to_client(&mut parts.headers, bodiless, &self.wire.shared);
+        let switching = parts.status == StatusCode::SWITCHING_PROTOCOLS;
         if self.old || !lines.is_empty() && !switching {
             self.wire.splice_head(lines);
         }
@@ -249,20 +262,27 @@ impl Exchange {
         if let Some(record) = &mut self.record {
             record.status = parts.status.as_u16();
         }
-        match upgrade {
-            Some(upgrade) if switching => {
-                parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-                // Upgraded connections do not count towards H11 (§12).
-                self.in_flight = None;
-                let wire = Arc::clone(&self.wire);
-                wire.leave_tunnel(Tunnel::new(upgrade, lease.link, self));
-                Ok(Response::from_parts(parts, ResponseBody::empty()))
-            }
-            _ if bodiless => {
-                self.complete(lease);
-                Ok(Response::from_parts(parts, ResponseBody::empty()))
-            }
-            _ => Ok(Response::from_parts(parts, ResponseBody::dyno(incoming, lease, self))),
+    }
+
+    /// The whole body of a response that the legacy router reads before it sends any of it: a short one, so that a
+    /// dyno that dies within it still gives a clean error page (§8).
+    async fn read_short(
+        &self,
+        headers: &HeaderMap,
+        incoming: &mut Incoming,
+        lease: &mut Lease,
+    ) -> Result<Option<Bytes>, Failure> {
+        const SHORT: usize = 65_536;
+        if !self.wire.shared.config.is_legacy() || headers.contains_key(TRANSFER_ENCODING) {
+            return Ok(None);
+        }
+        let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.trim().parse().ok());
+        match length {
+            Some(length) if length <= SHORT => match collect(incoming, &mut lease.link, length).await {
+                Ok(whole) => Ok(Some(whole)),
+                Err(error) => Err(self.blame(&error, &lease.link)),
+            },
+            _ => Ok(None),
         }
     }
 
@@ -315,7 +335,7 @@ impl Exchange {
         let route = self.route();
         let url = if kind == Page::Maintenance { &route.maintenance_page_url } else { &route.error_page_url };
         let unread = self.closes || self.framing != Framing::None || verdict.cause.is_some();
-        let response = page(&self.wire.shared, verdict.status, kind, url.as_deref(), unread);
+        let response = kind.response(&self.wire.shared, verdict.status, url.as_deref(), unread);
         if let Some(mut record) = self.record.take() {
             record.failure = Some(failure);
             record.status = verdict.status;
@@ -368,24 +388,4 @@ fn origin_form(uri: Uri) -> Uri {
         parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
     }
     Uri::from_parts(parts).unwrap_or_default()
-}
-
-/// One of the router's own answers (§3).
-fn page(shared: &Shared, status: u16, page: Page, url: Option<&str>, close: bool) -> Response<ResponseBody> {
-    let body = Bytes::from(page.render(shared.config.generation, url));
-    let mut response = Response::new(ResponseBody::Page(body));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-    let headers = response.headers_mut();
-    headers.insert(SERVER, HeaderValue::from_static(shared.server()));
-    if page != Page::Empty {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    }
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store"));
-    if !shared.config.is_legacy() {
-        headers.insert(VIA, HeaderValue::from_static(shared.via()));
-    }
-    if close {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
 }

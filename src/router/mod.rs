@@ -1,9 +1,9 @@
 //! The router: every documented behaviour of Heroku's HTTP router, on loopback. It is given a [`table::Table`] of who
 //! is up and a clock, and gives back one log line for each request; it knows nothing of engines, dynos or releases.
 //!
-//! The way of a request, each a file: [`connection`] → [`client_io`] (with [`head`] and [`chunks`]) → hyper →
-//! [`exchange`] → [`checkout`] (with [`registry`] and [`pool`]) → hyper → [`dyno_io`] (with [`answer`]) → [`body`]
-//! or [`upgrade`] → [`record`]. A failure at any of them is a [`failure::Failure`], told apart nowhere else.
+//! The way of a request, each a file: `connection` → `client_io` (with `head` and `chunks`) → hyper → `exchange` →
+//! `checkout` (with `registry` and `pool`) → hyper → `dyno_io` (with `answer`) → `body` or `upgrade` → `record`. A
+//! failure at any of them is a `failure::Failure`, told apart nowhere else.
 //!
 //! Everything that serves one client connection runs in one task: hyper's server half, the exchange, and the
 //! connection to the dyno, which the exchange drives itself.
@@ -50,6 +50,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use table::Table;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Duration, sleep, timeout};
@@ -60,6 +62,10 @@ use tokio_util::task::TaskTracker;
 const MAX_HEADERS: usize = 1010;
 /// Pace at which pooled connections are looked over.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// `Sat, 21 Nov 2026 03:08:15 GMT`
+const HTTP_DATE: &[BorrowedFormatItem<'_>] =
+    format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
 /// Where finished requests are told: called once for each, and must not block.
 type Log = Box<dyn Fn(Message) + Send + Sync>;
@@ -240,7 +246,11 @@ impl Shared {
         let status = http::StatusCode::from_u16(refusal.0).unwrap_or(http::StatusCode::BAD_REQUEST);
         let reason = status.canonical_reason().unwrap_or_default();
         let (code, server) = (status.as_str(), self.server());
-        format!("HTTP/1.1 {code} {reason}\r\nServer: {server}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-            .into_bytes()
+        let date = self.clock.now().format(HTTP_DATE).unwrap_or_default();
+        format!(
+            "HTTP/1.1 {code} {reason}\r\nServer: {server}\r\nDate: {date}\r\nConnection: close\r\n\
+             Content-Length: 0\r\n\r\n"
+        )
+        .into_bytes()
     }
 }

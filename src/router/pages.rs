@@ -1,10 +1,15 @@
 //! The pages Heroku shows in place of an app's answer, to the byte (§3). Nothing is ever fetched: the frame in them
 //! is the browser's affair.
 
+use super::Shared;
+use super::body::ResponseBody;
 use super::config::Generation;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, SERVER, VIA};
+use http::{HeaderValue, Response, StatusCode};
 
-const ROUTER2: &str = include_str!("pages/router2.html");
-const LEGACY: &str = include_str!("pages/legacy.html");
+const ROUTER2: &str = include_str!("../../templates/error-pages/router2.html");
+const LEGACY: &str = include_str!("../../templates/error-pages/legacy.html");
 
 /// Which page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +39,32 @@ impl Page {
         };
         let frame = url.map_or_else(|| format!("{scheme}//www.herokucdn.com/error-pages/{file}"), escape);
         template.replace("{title}", title).replace("{frame}", &frame)
+    }
+
+    /// The page as an answer, which may ask for the connection to be closed (§3).
+    pub(super) fn response(
+        self,
+        shared: &Shared,
+        status: u16,
+        url: Option<&str>,
+        close: bool,
+    ) -> Response<ResponseBody> {
+        let body = Bytes::from(self.render(shared.config.generation, url));
+        let mut response = Response::new(ResponseBody::Page(body));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+        let headers = response.headers_mut();
+        headers.insert(SERVER, HeaderValue::from_static(shared.server()));
+        if self != Self::Empty {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        }
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store"));
+        if !shared.config.is_legacy() {
+            headers.insert(VIA, HeaderValue::from_static(shared.via()));
+        }
+        if close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
     }
 }
 

@@ -1,8 +1,11 @@
 //! The router's log line of one request (§1).
 
+use super::client_wire::Origin;
 use super::config::Generation;
 use super::failure::Failure;
-use http::{HeaderValue, Method, Uri};
+use super::{Shared, headers};
+use http::header::HOST;
+use http::{HeaderValue, Method, Uri, request};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use tokio::time::{Duration, Instant};
@@ -35,6 +38,37 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// What can be said of a request before anything came of it.
+    pub(super) fn begin(parts: &request::Parts, origin: Origin, shared: &Shared) -> Self {
+        Self {
+            method: parts.method.clone(),
+            target: parts.uri.clone(),
+            host: parts.headers.get(HOST).cloned().unwrap_or_else(|| HeaderValue::from_static("")),
+            request_id: headers::request_id(&parts.headers, &shared.clock, shared.config.generation),
+            forwarded_for: headers::forwarded_for(&parts.headers, origin),
+            dyno: None,
+            dispatched: None,
+            status: 0,
+            body_bytes: 0,
+            wire_bytes: 0,
+            own_page: false,
+            tls: origin.tls,
+            failure: None,
+        }
+    }
+
+    /// Lets go of the buffer the request was read into, for a request that stays for long.
+    pub(super) fn detach(&mut self) {
+        for value in [&mut self.host, &mut self.request_id, &mut self.forwarded_for] {
+            if let Ok(own) = HeaderValue::from_bytes(value.as_bytes()) {
+                *value = own;
+            }
+        }
+        if let Ok(own) = self.target.to_string().parse() {
+            self.target = own;
+        }
+    }
+
     /// The line, as of now: `service` ends here.
     pub(super) fn line(&self, generation: Generation) -> String {
         let mut line = String::with_capacity(320);

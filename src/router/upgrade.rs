@@ -60,16 +60,9 @@ impl Tunnel {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let Self { client, mut dyno, exchange } = self;
+        let Self { client, dyno, exchange } = self;
         let Some((client, mut from_client)) = take_client::<S>(client).await else { return };
-        if !dyno.over {
-            poll_fn(|cx| dyno.poll(cx)).await;
-        }
-        let parts = dyno.connection.into_parts();
-        let (dyno, unseen) = parts.io.into_inner().into_parts();
-        let mut from_dyno = BytesMut::from(&parts.read_buf[..]);
-        from_dyno.extend_from_slice(&unseen);
-
+        let (dyno, mut from_dyno) = take_dyno(dyno).await;
         let activity = Activity { began: Instant::now(), last: AtomicU64::new(0) };
         let to_client = AtomicU64::new(0);
         let to_dyno = AtomicU64::new(0);
@@ -95,6 +88,18 @@ where
     let mut first = BytesMut::from(&parts.read_buf[..]);
     first.extend_from_slice(&ahead);
     Some((socket, first))
+}
+
+/// The dyno's socket and what was read of it already. hyper's buffers go: a tunnel may stay for long.
+async fn take_dyno(mut link: Link) -> (Box<dyn DynoStream>, BytesMut) {
+    if !link.over {
+        poll_fn(|cx| link.poll(cx)).await;
+    }
+    let parts = link.connection.into_parts();
+    let (socket, unseen) = parts.io.into_inner().into_parts();
+    let mut first = BytesMut::from(&parts.read_buf[..]);
+    first.extend_from_slice(&unseen);
+    (socket, first)
 }
 
 /// One direction, beginning with what is in `buffer`; ends when a side does.

@@ -34,7 +34,10 @@ fn a_wrong_heroku_yml_is_shown_with_line_key_and_fix() {
 fn required_variables_of_app_json_that_are_missing_stop_up_by_name() {
     let project = Project::empty("needy");
     project.write("Dockerfile", "FROM busybox\nCMD [\"true\"]\n");
-    project.write("app.json", r#"{"name":"needy","env":{"STRIPE_KEY":{"description":"Payments"},"MODE":"x"}}"#);
+    project.write(
+        "app.json",
+        "{\"name\": \"needy\", \"env\": {\n  \"STRIPE_KEY\": {\"description\": \"Payments\"},\n  \"MODE\": \"x\"\n}}",
+    );
     let ended = project.run(&["up"]);
     ended.expect_code(2).expect_err("STRIPE_KEY");
     assert!(!ended.err.contains("MODE"), "{}", ended.err);

@@ -410,7 +410,9 @@ fn a_second_interrupt_kills_at_once() {
 fn writes_that_vanish_are_listed_when_the_dyno_ends() {
     let mut dyno = Bench::worker();
     let writes = vec![LostWrite { path: "/app/upload".into(), size: Some(3) }];
-    dyno.up().on(Event::Exited(Ended { exit: Exit::default(), lost_writes: writes.clone() }));
+    let scratch = LostWrite { path: "/tmp/scratch".into(), size: Some(8) };
+    let all = [writes.clone(), vec![scratch]].concat();
+    dyno.up().on(Event::Exited(Ended { exit: Exit::default(), lost_writes: all }));
     assert!(dyno.explained().contains(&&Explanation::LostWrites(writes)));
 }
 

@@ -22,6 +22,15 @@ const GO_STICKY: u32 = 1 << 20;
 /// Files larger than this are no passwd files.
 const MOST_TEXT: usize = 1 << 20;
 
+/// Whether the engine has the image: one request, where its facts take a look into its files.
+pub(super) async fn exists(shared: &Shared, image: &ImageId) -> Result<bool, EngineError> {
+    match shared.docker.inspect_image(&image.0).await {
+        Ok(_) => Ok(true),
+        Err(error) if error::is_missing(&error) => Ok(false),
+        Err(error) => Err(told(&format!("looking for image {}", image.short()), &error)),
+    }
+}
+
 /// The facts of an image; `None` when the engine does not have it.
 pub(super) async fn inspect(shared: &Shared, image: &ImageId) -> Result<Option<ImageFacts>, EngineError> {
     let doing = format!("inspecting image {}", image.short());
@@ -39,15 +48,6 @@ pub(super) async fn inspect(shared: &Shared, image: &ImageId) -> Result<Option<I
     facts.files = files(shared, &facts).await.map_err(|error| told(&doing, &error))?;
     shared.images.lock().unwrap_or_else(PoisonError::into_inner).insert(id, facts.clone());
     Ok(Some(facts))
-}
-
-/// Whether the engine has an image, without a look into it.
-pub(super) async fn exists(shared: &Shared, image: &ImageId) -> Result<bool, EngineError> {
-    match shared.docker.inspect_image(&image.0).await {
-        Ok(_) => Ok(true),
-        Err(error) if error::is_missing(&error) => Ok(false),
-        Err(error) => Err(told(&format!("looking for image {}", image.short()), &error)),
-    }
 }
 
 fn facts(id: &str, found: ImageInspect) -> ImageFacts {

@@ -15,6 +15,9 @@ use tokio::time::{sleep, timeout};
 
 /// Removals of our own that are under way get this long.
 const CLEANUP_PATIENCE: Duration = Duration::from_secs(20);
+/// How often, and at what pace, something that is just being let go is asked for again.
+const RETRIES: usize = 20;
+const RETRY: Duration = Duration::from_millis(200);
 /// The engine takes so many requests at once without getting slower.
 const AT_ONCE: usize = 8;
 
@@ -73,7 +76,7 @@ async fn sweep_containers(shared: &Shared, identity: &str, live: &[String]) -> R
     let mut ids: Vec<String> = over.filter_map(|one| one.id).collect();
     ids.extend(stale_probes(shared).await?);
     let removals = stream::iter(ids).map(|id| async move {
-        let removed = shared.remove(&id).await;
+        let removed = remove_whole(shared, &id).await;
         gone("removing a container of an earlier run", removed)
     });
     count(removals.buffer_unordered(AT_ONCE)).await
@@ -89,6 +92,20 @@ async fn stale_probes(shared: &Shared) -> Result<Vec<String>, EngineError> {
     let now = Clock::system().now().unix_timestamp();
     let stale = list.into_iter().filter(|one| one.created.is_some_and(|made| now - made > STALE_SECONDS));
     Ok(stale.filter_map(|one| one.id).collect())
+}
+
+/// Removes a container; one that somebody else is removing is waited for, since it holds on to network and volumes.
+async fn remove_whole(shared: &Shared, id: &str) -> Result<(), bollard::errors::Error> {
+    let removed = shared.remove(id).await;
+    if removed.as_ref().is_err_and(|error| error::status(error) == Some(409)) {
+        for _ in 0..RETRIES {
+            if shared.docker.inspect_container(id, None).await.is_err() {
+                break;
+            }
+            sleep(RETRY).await;
+        }
+    }
+    removed
 }
 
 async fn sweep_volumes(shared: &Shared, identity: &str, live: &[String]) -> Result<usize, EngineError> {
@@ -109,9 +126,12 @@ async fn sweep_networks(shared: &Shared, identity: &str) -> Result<usize, Engine
     let list = shared.docker.list_networks(Some(options)).await.map_err(|error| told(doing, &error))?;
     let removals = stream::iter(list.into_iter().filter_map(|one| one.id)).map(|id| async move {
         let mut removed = shared.docker.remove_network(&id).await;
-        if removed.as_ref().is_err_and(|error| error::words(error).contains("active endpoints")) {
+        for _ in 0..RETRIES {
             // A container that was just removed may still be leaving it.
-            sleep(Duration::from_millis(300)).await;
+            if !removed.as_ref().is_err_and(|error| error::words(error).contains("active endpoints")) {
+                break;
+            }
+            sleep(RETRY).await;
             removed = shared.docker.remove_network(&id).await;
         }
         gone("removing the network of an earlier run", removed)

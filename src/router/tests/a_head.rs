@@ -13,6 +13,7 @@ async fn assert_refused(request: &str, status: u16) {
     assert_eq!((answer.status(), answer.body.as_str()), (status, ""), "{request:?}");
     assert_eq!(answer.one("connection"), Some("close"));
     assert_eq!(answer.one("content-length"), Some("0"));
+    assert_eq!(answer.one("date"), Some("Sat, 21 Nov 2026 03:08:15 GMT"));
     drop(client.pipe);
     stage.no_line().await;
     assert!(stage.dialled().is_empty());

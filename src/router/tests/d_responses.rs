@@ -382,3 +382,66 @@ async fn d26_network_error_logging_by_option() {
     }
     assert_eq!(answered("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.one("nel"), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn vegur_trailers_serv_err_a_broken_trailer_cuts_the_answer() {
+    let mut stage = Stage::new();
+    let (mut client, mut dyno) = asked(&mut stage, GET).await;
+    dyno.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nGET / HTTP/1.1\r\n\r\n").await;
+    let got = client.rest().await;
+    assert!(got.ends_with("\r\n\r\n3\r\nabc\r\n"), "{got}");
+    assert!(stage.line().await.contains("code=H18 "));
+}
+
+#[tokio::test(start_paused = true)]
+async fn vegur_http_1_0_continue_an_interim_response_never_reaches_an_old_client() {
+    let mut stage = Stage::new();
+    let (mut client, mut dyno) = asked(&mut stage, "GET / HTTP/1.0\r\nHost: localhost\r\n\r\n").await;
+    dyno.send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    assert_eq!(client.message().await.body, "ok");
+}
+
+#[tokio::test(start_paused = true)]
+async fn vegur_close_delimited_answers_end_the_connection_of_an_old_client() {
+    let mut stage = Stage::new();
+    let (mut client, mut dyno) =
+        asked(&mut stage, "GET / HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n").await;
+    dyno.send("HTTP/1.1 200 OK\r\n\r\nall of it").await;
+    drop(dyno);
+    let answer = client.message().await;
+    assert_eq!((answer.first_line(), answer.body.as_str()), ("HTTP/1.1 200 OK", "all of it"));
+    assert_eq!(answer.one("transfer-encoding"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn vegur_delete_and_preserve_names_are_title_case_on_both_sides() {
+    let mut stage = Stage::new();
+    let mut client = stage.client_sends("GET / HTTP/1.1\r\nhost: localhost\r\nx-ODD-naME: Kept\r\n\r\n").await;
+    let mut dyno = stage.dyno(1).await;
+    assert!(dyno.head().await.head.contains("\r\nX-Odd-Name: Kept"));
+    dyno.send("HTTP/1.1 200 OK\r\nx-anSWER: Kept\r\nContent-Length: 0\r\n\r\n").await;
+    assert!(client.message().await.head.contains("\r\nX-Answer: Kept"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn vegur_header_order_repeated_headers_stay_apart_and_in_order() {
+    let answer = answered(
+        "HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nX: y\r\nSet-Cookie: c=3\r\nContent-Length: 0\r\n\r\n",
+    )
+    .await;
+    assert_eq!(answer.all("set-cookie"), ["a=1", "b=2", "c=3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn d14_the_legacy_router_has_a_short_answer_whole_before_it_sends_any_of_it() {
+    for (length, page) in [(65_536, true), (65_537, false)] {
+        let mut stage = Stage::with(RouterConfig { generation: Generation::Legacy, ..config() }, &[Up]);
+        let (mut client, mut dyno) = asked(&mut stage, GET).await;
+        dyno.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nsome of it")).await;
+        drop(dyno);
+        let got = client.head().await;
+        assert_eq!(got.status(), if page { 503 } else { 200 }, "{length}");
+        let line = stage.line().await;
+        assert!(line.starts_with("sock=backend at=error code=H18 ") && line.contains(" status=503 "), "{line}");
+    }
+}

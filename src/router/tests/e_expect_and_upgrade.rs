@@ -225,3 +225,51 @@ async fn a_tunnel_outlives_its_dyno_s_removal_and_ends_with_a_forced_stop() {
     timeout(Duration::from_secs(1), client.assert_closed()).await.unwrap();
     assert!(stage.line().await.starts_with("at=error code=H24 "));
 }
+
+#[tokio::test(start_paused = true)]
+async fn vegur_continue_upgrade_an_expectation_a_body_and_then_a_tunnel() {
+    let mut stage = Stage::new();
+    let request = upgrade("Upgrade").replacen("GET", "POST", 1);
+    let request = request.replace("\r\n\r\n", "\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+    let mut client = stage.client_sends(&request).await;
+    assert_eq!(client.head().await.head, "HTTP/1.1 100 Continue");
+    client.send("body").await;
+    let mut dyno = stage.dyno(1).await;
+    assert_eq!(dyno.message().await.body, "body");
+    dyno.send(SWITCH).await;
+    assert_eq!(client.head().await.status(), 101);
+    client.send("ping").await;
+    assert_eq!(dyno.exactly(4).await, "ping");
+    dyno.send("pong").await;
+    assert_eq!(client.exactly(4).await, "pong");
+}
+
+#[tokio::test(start_paused = true)]
+async fn vegur_upgrade_no_continue_a_dyno_may_switch_before_the_body() {
+    let mut stage = Stage::new();
+    let request = upgrade("Upgrade").replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
+    let mut client = stage.client_sends(&request).await;
+    let mut dyno = stage.dyno(1).await;
+    assert_eq!(dyno.head().await.one("expect"), None);
+    dyno.send(SWITCH).await;
+    assert_eq!(client.head().await.status(), 101);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_that_nobody_asked_for_is_h17() {
+    let mut stage = Stage::new();
+    let mut client = stage.client_sends("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    stage.dyno(1).await.send(SWITCH).await;
+    assert_eq!(client.message().await.status(), 503);
+    assert!(stage.line().await.contains("code=H17 "));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_http_1_0_client_cannot_upgrade() {
+    let mut stage = Stage::new();
+    let mut client = stage.client_sends(&upgrade("Upgrade").replace("HTTP/1.1", "HTTP/1.0")).await;
+    let mut dyno = stage.dyno(1).await;
+    assert_eq!(dyno.head().await.one("connection"), None);
+    dyno.send(OK).await;
+    assert_eq!(client.message().await.status(), 200);
+}

@@ -146,7 +146,7 @@ async fn answer_all(mut dyno: Peer, seen: tokio::sync::mpsc::UnboundedSender<Str
                 tokio::io::AsyncReadExt::read_exact(&mut dyno.pipe, &mut first).await.ok()?;
                 dyno.rest.push(first[0]);
             }
-            Some(dyno.try_message().await?)
+            dyno.try_message().await
         };
         let Some(request) = whole.await else { return };
         let _ = seen.send(request.first_line().to_owned());

@@ -11,6 +11,7 @@ use crate::router::table::{Backend, Route, Table};
 use futures_util::{SinkExt, StreamExt};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -150,8 +151,8 @@ async fn e6_websocket_messages_of_a_mebibyte_are_echoed() {
     }
     socket.close(None).await.unwrap();
     while socket.next().await.is_some() {}
-    let line = live.line().await;
-    assert!(line.starts_with("at=info ") && line.contains(" status=101 "), "{line}");
+    let told = live.line().await;
+    assert!(told.starts_with("at=info ") && told.contains(" status=101 "), "{told}");
 }
 
 #[tokio::test]
@@ -197,4 +198,83 @@ async fn one_slow_one_silent_and_one_huge_stream_do_not_delay_other_requests() {
         assert!(answer.ends_with("\r\n\r\nok"));
     }
     reading.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_clients_at_once_are_all_answered_and_share_dyno_connections() {
+    const CLIENTS: usize = 64;
+    const REQUESTS: usize = 40;
+    let app = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut live = router(app.local_addr().unwrap(), config()).await;
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    tokio::spawn(async move {
+        loop {
+            let (mut dyno, _) = app.accept().await.unwrap();
+            counted.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(async move {
+                let mut request = vec![0; 8192];
+                while let Ok(n) = dyno.read(&mut request).await
+                    && n > 0
+                {
+                    let request = String::from_utf8_lossy(&request[..n]).into_owned();
+                    let path = request.split(' ').nth(1).unwrap();
+                    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{path}", path.len());
+                    let _ = dyno.write_all(answer.as_bytes()).await;
+                }
+            });
+        }
+    });
+    let mut clients = Vec::new();
+    for client in 0..CLIENTS {
+        let address = live.address;
+        clients.push(tokio::spawn(async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let mut seen = vec![0; 4096];
+            for request in 0..REQUESTS {
+                let path = format!("/{client:03}/{request:03}");
+                stream.write_all(GET.replace("GET /", &format!("GET {path}")).as_bytes()).await.unwrap();
+                let mut answer = Vec::new();
+                while !answer.ends_with(path.as_bytes()) {
+                    let n = timeout(Duration::from_secs(20), stream.read(&mut seen)).await.unwrap().unwrap();
+                    assert!(n > 0, "closed early");
+                    answer.extend_from_slice(&seen[..n]);
+                }
+                assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+            }
+        }));
+    }
+    for client in clients {
+        client.await.unwrap();
+    }
+    for _ in 0..CLIENTS * REQUESTS {
+        assert!(live.line().await.contains(" status=200 bytes=8 "));
+    }
+    assert!(connections.load(Ordering::Relaxed) <= CLIENTS, "{connections:?} dyno connections");
+}
+
+/// Answers one request with these bytes and resets the connection.
+async fn resetting(bytes: &'static [u8]) -> SocketAddr {
+    let app = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = app.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut dyno, _) = app.accept().await.unwrap();
+        let _ = dyno.read(&mut [0; 4096]).await;
+        dyno.write_all(bytes).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        rustix::net::sockopt::set_socket_linger(&dyno, Some(Duration::ZERO)).unwrap();
+    });
+    address
+}
+
+#[tokio::test]
+async fn d15_a_reset_is_h13_before_the_answer_and_h18_within_it_even_without_a_length() {
+    let mut live = router(resetting(b"").await, config()).await;
+    assert!(ask(live.address, GET).await.starts_with("HTTP/1.1 503 "));
+    assert!(live.line().await.contains(" code=H13 "));
+    let mut live = router(resetting(b"HTTP/1.1 200 OK\r\n\r\npart of it").await, config()).await;
+    let got = ask(live.address, GET).await;
+    assert!(got.contains("part of it\r\n") && !got.ends_with("0\r\n\r\n"), "{got}");
+    let told = live.line().await;
+    assert!(told.starts_with("sock=backend at=error code=H18 ") && told.contains(" status=200 bytes=10 "), "{told}");
 }
