@@ -299,7 +299,7 @@ impl Instance for FakeInstance {
 
     /// A scripted dyno reads nothing: whoever writes to it waits.
     async fn input(&self, _bytes: Bytes) {
-        std::future::pending().await;
+        std::future::pending::<()>().await;
     }
 
     async fn resize(&self, _columns: u16, _rows: u16) {}
