@@ -13,6 +13,8 @@ use std::sync::LazyLock;
 const MOST: usize = 10;
 /// How far before and after a hit the line is looked at.
 const REACH: usize = 300;
+/// No needle is longer.
+const NEEDLE: usize = 24;
 
 struct Needles {
     read_only: [Finder<'static>; 2],
@@ -36,29 +38,45 @@ pub struct WriteHints {
     uid: u32,
     filesystem: Filesystem,
     told: BTreeSet<String>,
+    /// The end of what was read before.
+    tail: Vec<u8>,
 }
 
 impl WriteHints {
     /// For a dyno that runs as `uid` under these rules.
     pub fn new(dyno: DynoName, uid: u32, filesystem: Filesystem) -> Self {
-        Self { dyno, uid, filesystem, told: BTreeSet::new() }
+        Self { dyno, uid, filesystem, told: BTreeSet::new(), tail: Vec::new() }
     }
 
-    /// Explanations that this piece of output calls for, each path once.
+    /// Explanations that this piece of output calls for, each cause once. A message may come in several pieces.
     pub fn read(&mut self, output: &[u8]) -> Vec<String> {
         let mut hints = Vec::new();
         if self.told.len() >= MOST {
             return hints;
         }
+        // A needle may lie across the border of two pieces.
+        let kept = self.tail.len();
+        let border = [&self.tail[kept.saturating_sub(NEEDLE)..], &output[..output.len().min(NEEDLE)]].concat();
+        let before = kept.min(NEEDLE);
         for (finders, read_only) in [(&NEEDLES.read_only[..], true), (&NEEDLES.refused[..], false)] {
             for finder in finders {
-                for place in finder.find_iter(output).take(MOST) {
-                    if let Some(hint) = self.hint(line_around(output, place), around(output, place), read_only) {
+                let across = finder.find_iter(&border).filter(|at| *at < before).map(|at| kept - before + at);
+                let within = finder.find_iter(output).map(|at| kept + at);
+                for place in across.chain(within).take(MOST) {
+                    // Only a hit is worth a copy of what stands around it.
+                    let (from, to) = (place.saturating_sub(2 * REACH), place + REACH);
+                    let end = to.saturating_sub(kept).min(output.len());
+                    let joined =
+                        [&self.tail[from.min(kept)..], &output[from.saturating_sub(kept).min(end)..end]].concat();
+                    if let Some(hint) = self.hint(line_around(&joined, place - from), &joined, read_only) {
                         hints.push(hint);
                     }
                 }
             }
         }
+        self.tail.extend_from_slice(&output[output.len().saturating_sub(2 * REACH)..]);
+        let excess = self.tail.len().saturating_sub(2 * REACH);
+        self.tail.drain(..excess);
         hints
     }
 
@@ -119,11 +137,6 @@ fn is_low_port(line: &str, near: &str) -> bool {
     });
     let binds = |text: &str| text.contains("bind") || text.contains("listen EACCES") || text.contains("make_sock");
     (names_port && binds(line)) || (path_in(line).is_none() && near.contains(".bind("))
-}
-
-/// The bytes before and after a place.
-fn around(output: &[u8], place: usize) -> &[u8] {
-    &output[place.saturating_sub(2 * REACH)..(place + REACH).min(output.len())]
 }
 
 fn line_around(output: &[u8], place: usize) -> &[u8] {
@@ -201,6 +214,18 @@ mod tests {
         assert!(hints.read(output).is_empty());
         let denied = hints.read(b"touch: /srv/x: Permission denied\n");
         assert!(denied[0].contains("uid 12345"), "{denied:?}");
+    }
+
+    #[test]
+    fn a_message_that_comes_in_pieces_is_understood_as_well() {
+        let whole = "    self.socket.bind(self.server_address)\nPermissionError: [Errno 13] Permission denied\n\
+            Error: EROFS: read-only file system, open '/app/log.txt'\n";
+        for size in 1..whole.len() {
+            let web = DynoName::new(ProcessType::web(), 1);
+            let mut hints = WriteHints::new(web, 1, Filesystem::ReadOnly { writable: vec![] });
+            let found: Vec<String> = whole.as_bytes().chunks(size).flat_map(|piece| hints.read(piece)).collect();
+            assert!(found.iter().any(|hint| hint.contains("port below 1024")), "{size}: {found:?}");
+        }
     }
 
     #[test]
