@@ -48,8 +48,7 @@ fn wanted(app: &crate::model::app::App, types: &[ProcessType]) -> Result<BTreeSe
             if app.builds.contains_key(&image) {
                 return Ok(image);
             }
-            let known: Vec<&str> = app.processes.keys().map(ProcessType::as_str).collect();
-            Err(PlatformError::NoSuchType { app: app.name.clone(), name: name.to_string(), known: known.join(", ") })
+            Err(PlatformError::no_such_type(app, name))
         })
         .collect()
 }

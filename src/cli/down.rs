@@ -5,8 +5,7 @@ use super::session::Session;
 use crate::engine::{Engine, EngineError};
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
-use crate::platform::down::stop_holder;
-use crate::platform::report::News;
+use crate::platform::down::{clean_up, stop_holder};
 use std::process::ExitCode;
 
 pub(super) async fn run(session: &Session, args: Down) -> Result<ExitCode, PlatformError> {
@@ -17,11 +16,7 @@ pub(super) async fn run(session: &Session, args: Down) -> Result<ExitCode, Platf
     let runs = state.runs().map_err(PlatformError::io("look for living runs"))?;
     match session.engine(&state.file("engine")).await {
         Ok(engine) => {
-            let swept = engine.sweep(&identity.id, &runs.live).await?;
-            state.forget(&runs.dead);
-            if !swept.is_nothing() {
-                session.report.tell(News::Swept(swept));
-            }
+            clean_up(&engine, &state, &identity, &session.report).await?;
             if args.images {
                 let removed = engine.prune_images(&state.repository(), &[]).await?;
                 session.report.note(format!("removed {}", crate::dyno::explain::count(removed, "image")));

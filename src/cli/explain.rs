@@ -31,7 +31,7 @@ pub(super) async fn run(session: &Session, args: Explain) -> Result<ExitCode, Pl
     let process_type = &args.process_type;
     let (image_of, command) = command_of(&project, process_type)?;
     let built = builds::build(&project, &BTreeSet::from([image_of.clone()]), &args.build.options()).await?;
-    let facts = built.facts.get(&image_of).ok_or_else(|| no_such_type(&project, process_type))?;
+    let facts = built.facts.get(&image_of).ok_or_else(|| PlatformError::no_such_type(&project.app, process_type))?;
     let runnable = slate::runnable(process_type, facts, command.as_ref(), args.rules.launch())?;
     let printer = session.printer;
     let picture = picture(&project, &args, &image_of, &runnable);
@@ -49,13 +49,9 @@ fn command_of(project: &Project, process_type: &ProcessType) -> Result<(ProcessT
     if let (true, Some(release)) = (process_type.is_release(), &app.release) {
         return Ok((release.image.clone(), release.command.clone()));
     }
-    let spec = app.processes.get(process_type).ok_or_else(|| no_such_type(project, process_type))?;
+    let spec =
+        app.processes.get(process_type).ok_or_else(|| PlatformError::no_such_type(&project.app, process_type))?;
     Ok((spec.image.clone(), spec.command.clone()))
-}
-
-fn no_such_type(project: &Project, process_type: &ProcessType) -> PlatformError {
-    let known: Vec<&str> = project.app.processes.keys().map(ProcessType::as_str).collect();
-    PlatformError::NoSuchType { app: project.app.name.clone(), name: process_type.to_string(), known: known.join(", ") }
 }
 
 /// Everything there is to say.

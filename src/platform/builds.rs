@@ -71,11 +71,12 @@ pub async fn build(
     // What was built is kept even when another image failed: the next try need not build it again.
     let used: BTreeSet<&str> = known.value.values().map(|built| built.image.0.as_str()).collect();
     images.value.retain(|id, _| used.contains(id.as_str()));
-    known.save().map_err(PlatformError::io("remember the builds"))?;
-    images.save().map_err(PlatformError::io("remember the images"))?;
+    let saved = known.save().and_then(|()| images.save()).map_err(PlatformError::io("remember the builds"));
+    // A build that failed is what the user must mend; a record that was not kept only costs the next build time.
     if let Some(error) = failed {
         return Err(error);
     }
+    saved?;
     let current: Vec<ImageId> = known.value.values().map(|built| built.image.clone()).collect();
     if let Err(error) = project.engine.prune_images(&project.repository(), &current).await {
         project.report.note(format!("replaced images were not removed: {error}"));

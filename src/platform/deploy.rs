@@ -91,13 +91,9 @@ impl Ground {
         }
     }
 
-    fn say(&self, text: impl AsRef<str>) {
-        self.logs.publish(&Message::api(format!("{} by user {}", text.as_ref(), self.project.user)));
-    }
-
     /// Writes a line as the API does: `… by user user@example.com`.
     pub fn api(&self, text: impl AsRef<str>) {
-        self.say(text);
+        self.logs.publish(&Message::api(format!("{} by user {}", text.as_ref(), self.project.user)));
     }
 }
 
@@ -111,7 +107,7 @@ pub async fn deploy(
 ) -> Result<Release, PlatformError> {
     if releases.is_empty() {
         for text in ["Initial release", "Release v1 created", "Enable Logplex", "Release v2 created"] {
-            ground.say(text);
+            ground.api(text);
         }
     }
     let mut release = Release {
@@ -129,14 +125,14 @@ pub async fn deploy(
     put(releases, &release)?;
     let news = News::Release { version: release.version, description: release.description.clone() };
     ground.project.report.tell(news);
-    ground.say(&release.description);
+    ground.api(&release.description);
     if let Some(runnable) = &slate.release {
         let status = run_command(ground, runnable, slate, &release, interrupt).await;
         let good = matches!(status, Some(0));
         release.status = if good { ReleaseStatus::Succeeded } else { ReleaseStatus::Failed };
         put(releases, &release)?;
         if !good {
-            ground.say(format!("Release {} command failed", release.version));
+            ground.api(format!("Release {} command failed", release.version));
         }
         match status {
             Some(0) => {}
@@ -144,7 +140,7 @@ pub async fn deploy(
             None => return Err(PlatformError::Interrupted),
         }
     }
-    ground.say(format!("Release {} created", release.version));
+    ground.api(format!("Release {} created", release.version));
     Ok(release)
 }
 
@@ -177,8 +173,8 @@ async fn run_command(
     interrupt: &Interrupt,
 ) -> Option<i32> {
     let name = DynoName::new(ProcessType::release(), ground.project.clock.random(limits::ONE_OFF_NUMBERS));
-    ground.say(format!("Running release {} commands", release.version));
-    ground.say(format!("Starting process with command `{}`", runnable.launch.command));
+    ground.api(format!("Running release {} commands", release.version));
+    ground.api(format!("Starting process with command `{}`", runnable.launch.command));
     let size = DynoSize::named("standard-1x").unwrap_or(DynoSize::BASIC);
     let dyno = Dyno::start(ground.plan(name.clone(), DynoKind::Release, size, runnable, release));
     let mut status = dyno.status();

@@ -1,8 +1,12 @@
 //! `down`: ends the app's `up`, wherever it runs, and removes what killed runs left behind.
 
 use super::error::PlatformError;
+use super::project::sweep;
 use super::report::Reporter;
-use super::state::{Holder, StateDir};
+use super::state::{Holder, Identity, StateDir};
+use super::store::Builds;
+use crate::engine::Engine;
+use crate::model::image::ImageId;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
 use std::time::Duration;
@@ -44,6 +48,24 @@ pub async fn stop_holder(state: &StateDir, report: &Reporter) -> Result<Option<H
 /// Forgets the request of a `down` whose `up` was killed before it could read it.
 pub fn forget_request(state: &StateDir) {
     was_asked(state);
+}
+
+/// Removes what killed runs left behind: containers, volumes, networks, and images that no finished build is known of.
+/// Whether there was anything but images.
+pub async fn clean_up(
+    engine: &dyn Engine,
+    state: &StateDir,
+    identity: &Identity,
+    report: &Reporter,
+) -> Result<bool, PlatformError> {
+    let runs = state.runs().map_err(PlatformError::io("look for living runs"))?;
+    let swept = sweep(engine, state, identity, report).await?;
+    if runs.live.is_empty() && !runs.dead.is_empty() {
+        let known = Builds::open(state.file("builds.json"));
+        let keep: Vec<ImageId> = known.value.into_values().map(|built| built.image).collect();
+        engine.prune_images(&state.repository(), &keep).await?;
+    }
+    Ok(swept)
 }
 
 /// Whether the SIGTERM that `up` just got is `down`'s; asked once.

@@ -3,6 +3,7 @@
 use super::state::Holder;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{BuildFailure, EngineError};
+use crate::model::app::App;
 use crate::model::exit_code::ExitCode;
 use crate::model::process_type::ProcessType;
 use crate::model::release::Version;
@@ -86,6 +87,12 @@ pub enum PlatformError {
 }
 
 impl PlatformError {
+    /// A process type that `app` does not have, with those it has.
+    pub fn no_such_type(app: &App, name: &ProcessType) -> Self {
+        let known: Vec<&str> = app.processes.keys().map(ProcessType::as_str).collect();
+        Self::NoSuchType { app: app.name.clone(), name: name.to_string(), known: known.join(", ") }
+    }
+
     /// Wraps a system error with what was being done.
     pub fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let doing = doing.into();

@@ -76,7 +76,8 @@ pub async fn start(
     release.config.extend(options.env.clone());
     let command = command_of(project, options);
     let image = image_key(project, &options.process_type);
-    let facts = built.facts.get(&image).ok_or_else(|| no_such_type(project, &options.process_type))?;
+    let facts =
+        built.facts.get(&image).ok_or_else(|| PlatformError::no_such_type(&project.app, &options.process_type))?;
     let runnable = slate::runnable(&ProcessType::run(), facts, command.as_ref(), options.launch)?;
     for note in &runnable.launch.notes {
         project.report.note(note.to_string());
@@ -150,11 +151,6 @@ fn image_key(project: &Project, process_type: &ProcessType) -> ProcessType {
     }
 }
 
-fn no_such_type(project: &Project, process_type: &ProcessType) -> PlatformError {
-    let known: Vec<&str> = project.app.processes.keys().map(ProcessType::as_str).collect();
-    PlatformError::NoSuchType { app: project.app.name.clone(), name: process_type.to_string(), known: known.join(", ") }
-}
-
 /// Image and config of the release that runs now.
 async fn of_running(project: &Project, process_type: &ProcessType) -> Result<(BuiltSlug, Release), PlatformError> {
     let releases = Releases::open(&project.state).map_err(PlatformError::io("read the releases"))?;
@@ -164,7 +160,7 @@ async fn of_running(project: &Project, process_type: &ProcessType) -> Result<(Bu
         help: "wait until its release phase has ended".into(),
     })?;
     let key = image_key(project, process_type);
-    let id = release.slug.get(&key).ok_or_else(|| no_such_type(project, process_type))?;
+    let id = release.slug.get(&key).ok_or_else(|| PlatformError::no_such_type(&project.app, process_type))?;
     let images = Images::open(project.state.file("images.json"));
     let facts = match images.value.get(&id.0) {
         Some(facts) => facts.clone(),
@@ -187,7 +183,7 @@ fn gone(id: &ImageId) -> PlatformError {
 async fn of_project(project: &Project, options: &RunOptions) -> Result<(BuiltSlug, Release), PlatformError> {
     let key = image_key(project, &options.process_type);
     if !project.app.builds.contains_key(&key) {
-        return Err(no_such_type(project, &options.process_type));
+        return Err(PlatformError::no_such_type(&project.app, &options.process_type));
     }
     let built = builds::build(project, &BTreeSet::from([key]), &options.build).await?;
     let releases = Releases::open(&project.state).map_err(PlatformError::io("read the releases"))?;

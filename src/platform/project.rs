@@ -125,12 +125,23 @@ impl Project {
 
     /// Removes what runs that are dead left behind; says so if it was anything.
     pub async fn sweep(&self) -> Result<(), PlatformError> {
-        let runs = self.state.runs().map_err(PlatformError::io("look for living runs"))?;
-        let swept = self.engine.sweep(&self.identity.id, &runs.live).await?;
-        self.state.forget(&runs.dead);
-        if !swept.is_nothing() {
-            self.report.tell(News::Swept(swept));
-        }
-        Ok(())
+        sweep(self.engine.as_ref(), &self.state, &self.identity, &self.report).await.map(|_| ())
     }
+}
+
+/// Removes what the app's dead runs left behind; needs no readable project. Whether there was anything. Images are not
+/// among it: a build that goes on beside may just be making one, and removes replaced ones itself.
+pub async fn sweep(
+    engine: &dyn Engine,
+    state: &StateDir,
+    identity: &Identity,
+    report: &Reporter,
+) -> Result<bool, PlatformError> {
+    let runs = state.runs().map_err(PlatformError::io("look for living runs"))?;
+    let swept = engine.sweep(&identity.id, &runs.live).await?;
+    state.forget(&runs.dead);
+    if !swept.is_nothing() {
+        report.tell(News::Swept(swept));
+    }
+    Ok(!swept.is_nothing())
 }

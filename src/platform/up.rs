@@ -144,9 +144,8 @@ async fn prepare(
         project.engine.open_run(&ground.run).await.map_err(PlatformError::from)
     };
     let work = async {
-        let (ready, built) = tokio::join!(network, builds::build(project, &wanted, &options.build));
-        ready?;
-        built
+        let ((), built) = tokio::try_join!(network, builds::build(project, &wanted, &options.build))?;
+        Ok::<_, PlatformError>(built)
     };
     let built: BuiltSlug = tokio::select! {
         built = work => built?,
@@ -206,12 +205,7 @@ pub fn formation_of(app: &App, options: &UpOptions) -> Result<Formation, Platfor
     let mut formation = app.formation.clone();
     for (process_type, quantity) in &options.quantities {
         if !app.processes.contains_key(process_type) || process_type.is_release() {
-            let known: Vec<&str> = app.processes.keys().map(ProcessType::as_str).collect();
-            return Err(PlatformError::NoSuchType {
-                app: app.name.clone(),
-                name: process_type.to_string(),
-                known: known.join(", "),
-            });
+            return Err(PlatformError::no_such_type(app, process_type));
         }
         let size = formation.get(process_type).map_or(DynoSize::BASIC, |scale| scale.size);
         formation.insert(process_type.clone(), Scale { quantity: *quantity, size });
