@@ -105,11 +105,16 @@ impl Diagnostic {
                     .annotation(AnnotationKind::Primary.span(span.clone()).label(self.label.as_str())),
             );
         }
-        if let Some(help) = &self.help {
-            group = group.element(Level::HELP.message(help.as_str()));
+        let mut groups = Vec::new();
+        match &self.help {
+            Some(help) if self.place.is_some() => groups.push(group.element(Level::HELP.message(help.as_str()))),
+            // Without a snippet there is no margin for the help to hang on.
+            Some(help) => groups.extend([group, Group::with_title(Level::HELP.secondary_title(help.as_str()))]),
+            None => groups.push(group),
         }
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        let mut text = renderer.render(&[group]);
+        let texts: Vec<String> = groups.iter().map(|group| renderer.render(std::slice::from_ref(group))).collect();
+        let mut text = texts.join("\n");
         text.push('\n');
         text
     }
@@ -142,6 +147,12 @@ mod tests {
         for part in ["error: `build.run`", "heroku.yml:2", "  run:", "expected `docker`", "help: move `run`"] {
             assert!(shown.contains(part), "{part} in\n{shown}");
         }
+    }
+
+    #[test]
+    fn help_without_a_place_is_a_line_of_its_own() {
+        let shown = Diagnostic::note("`test` starts at 0").help("start it with `dynosim up test=1`").render(false);
+        assert_eq!(shown, "note: `test` starts at 0\nhelp: start it with `dynosim up test=1`\n");
     }
 
     #[test]

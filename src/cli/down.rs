@@ -14,9 +14,10 @@ pub(super) async fn run(session: &Session, args: Down) -> Result<ExitCode, Platf
     let state = place.state(&identity)?;
     let stopped = stop_holder(&state, &session.report).await?;
     let runs = state.runs().map_err(PlatformError::io("look for living runs"))?;
+    let mut cleaned = false;
     match session.engine(&state.file("engine")).await {
         Ok(engine) => {
-            clean_up(&engine, &state, &identity, &session.report).await?;
+            cleaned = clean_up(&engine, &state, &identity, &session.report).await?;
             if args.images {
                 let removed = engine.prune_images(&state.repository(), &[]).await?;
                 session.report.note(format!("removed {}", crate::dyno::explain::count(removed, "image")));
@@ -26,10 +27,10 @@ pub(super) async fn run(session: &Session, args: Down) -> Result<ExitCode, Platf
         Err(EngineError::Unreachable { .. }) if runs.dead.is_empty() && !args.images => {}
         Err(error) => return Err(error.into()),
     }
-    let text = match stopped {
-        Some(holder) => format!("stopped pid {}", holder.pid),
-        None => "nothing was running".to_owned(),
-    };
-    session.report.note(text);
+    match stopped {
+        Some(holder) => session.report.note(format!("stopped pid {}", holder.pid)),
+        None if cleaned => {}
+        None => session.report.note("nothing was running".to_owned()),
+    }
     Ok(super::code(Code::Ok))
 }

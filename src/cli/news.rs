@@ -2,7 +2,7 @@
 
 use super::printer::Printer;
 use crate::dyno::explain::{bytes, count};
-use crate::engine::{BuildEvent, BuildStep};
+use crate::engine::{BuildEvent, BuildStep, Swept};
 use crate::platform::report::News;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -50,13 +50,10 @@ impl Board {
         match news {
             News::Finding(finding) => self.line(finding.render(self.printer.err_colour).trim_end()),
             News::Note(text) => self.line(&format!("{} {text}", self.printer.paint(3, "note:"))),
-            News::Swept(swept) => self.line(&format!(
-                "{} removed what a killed run left behind: {}, {}, {}",
-                self.printer.paint(3, "note:"),
-                count(swept.containers, "container"),
-                count(swept.volumes, "volume"),
-                count(swept.networks, "network")
-            )),
+            News::Swept(swept) => {
+                let note = self.printer.paint(3, "note:");
+                self.line(&format!("{note} removed what a killed run left behind: {}", what(swept)));
+            }
             News::BuildStarted { label } => self.begin(&label),
             News::BuildProgress { label, event } => self.progress(&label, &event),
             News::BuildDone { label, image, size, took, steps } => {
@@ -75,7 +72,11 @@ impl Board {
                 self.done("up", &format!("{}  in {}{place}", types.join(" "), seconds(took)));
             }
             News::Stopping(why) => {
-                self.line(&self.printer.dim(&format!("{why}: stopping gracefully; press Ctrl-C again to force")));
+                // Over the `^C` that the terminal shows.
+                let start = if self.printer.live { "\r" } else { "" };
+                self.line(
+                    &self.printer.dim(&format!("{start}{why}: stopping gracefully; press Ctrl-C again to force")),
+                );
             }
             News::Stopped | News::End => self.clear(),
         }
@@ -155,6 +156,13 @@ impl Board {
     }
 }
 
+/// `2 containers, 1 network`.
+fn what(swept: Swept) -> String {
+    let kinds = [(swept.containers, "container"), (swept.volumes, "volume"), (swept.networks, "network")];
+    let some = kinds.into_iter().filter(|(number, _)| *number > 0);
+    some.map(|(number, kind)| count(number, kind)).collect::<Vec<_>>().join(", ")
+}
+
 /// `850 ms`, `4.1 s`.
 pub(super) fn seconds(time: Duration) -> String {
     if time < Duration::from_secs(1) {
@@ -223,5 +231,16 @@ fn step_json(label: &str, event: &BuildEvent) -> Option<Value> {
             "text": String::from_utf8_lossy(bytes),
         })),
         BuildEvent::Step(_) | BuildEvent::Context(_) | BuildEvent::Pull(..) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::what;
+    use crate::engine::Swept;
+
+    #[test]
+    fn only_what_was_removed_is_named() {
+        assert_eq!(what(Swept { containers: 2, volumes: 0, networks: 1 }), "2 containers, 1 network");
     }
 }

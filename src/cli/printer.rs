@@ -35,9 +35,10 @@ impl Printer {
     /// A line for stderr.
     #[allow(clippy::unused_self, reason = "who prints must hold a printer")]
     pub(super) fn err(self, line: &str) {
-        let mut err = io::stderr().lock();
+        // In one piece: on a terminal the log on stdout may come between two.
+        let whole = format!("{line}\n");
         // Nobody can be told that stderr is gone.
-        let _ = err.write_all(line.as_bytes()).and_then(|()| err.write_all(b"\n"));
+        let _ = io::stderr().lock().write_all(whole.as_bytes());
     }
 
     /// `text` in a colour of stderr: 1 red, 2 green, 3 yellow, 6 cyan; bold.

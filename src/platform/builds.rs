@@ -161,13 +161,22 @@ async fn still_there(engine: &dyn Engine, built: &Built, images: &Images) -> Res
     }
 }
 
+/// Whether a step is one that the Dockerfile writes and a cache can spare: `[2/5] RUN make`, not `[1/5] FROM x`, and not
+/// BuildKit's own `[internal] load metadata` or `exporting to image`.
+fn is_of_dockerfile(step: &str) -> bool {
+    let parts = step.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+    parts.is_some_and(|(place, instruction)| place.contains('/') && !instruction.starts_with("FROM "))
+}
+
 async fn run(project: &Project, plan: &BuildPlan) -> Result<(ImageId, (usize, usize)), PlatformError> {
     let (sink, mut events) = mpsc::unbounded_channel();
     let (label, report) = (plan.label.clone(), project.report.clone());
     let watch = async move {
         let mut steps: BTreeMap<String, bool> = BTreeMap::new();
         while let Some(event) = events.recv().await {
-            if let BuildEvent::Step(step) = &event {
+            if let BuildEvent::Step(step) = &event
+                && is_of_dockerfile(&step.name)
+            {
                 steps.insert(step.id.clone(), step.cached);
             }
             report.tell(News::BuildProgress { label: label.clone(), event });
@@ -208,5 +217,20 @@ fn keep(outcome: Outcome, slug: &mut BuiltSlug, known: &mut Builds, images: &mut
         known.value.insert(process_type.to_string(), outcome.built.clone());
         slug.slug.insert(process_type.clone(), outcome.built.image.clone());
         slug.facts.insert(process_type, Arc::clone(&facts));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of_dockerfile;
+
+    #[test]
+    fn only_steps_that_a_cache_can_spare_are_counted() {
+        for counted in ["[2/5] RUN make", "[build 3/4] COPY . ."] {
+            assert!(is_of_dockerfile(counted), "{counted}");
+        }
+        for own in ["[internal] load metadata for x", "[1/5] FROM x", "exporting to image", "copy /context /"] {
+            assert!(!is_of_dockerfile(own), "{own}");
+        }
     }
 }

@@ -123,8 +123,6 @@ pub async fn deploy(
         releases.put(release.clone()).map_err(PlatformError::io(format!("write release {}", release.version)))
     };
     put(releases, &release)?;
-    let news = News::Release { version: release.version, description: release.description.clone() };
-    ground.project.report.tell(news);
     ground.api(&release.description);
     if let Some(runnable) = &slate.release {
         let status = run_command(ground, runnable, slate, &release, interrupt).await;
@@ -140,6 +138,8 @@ pub async fn deploy(
             None => return Err(PlatformError::Interrupted),
         }
     }
+    let news = News::Release { version: release.version, description: release.description.clone() };
+    ground.project.report.tell(news);
     ground.api(format!("Release {} created", release.version));
     Ok(release)
 }

@@ -5,7 +5,7 @@ use super::report::{News, Reporter};
 use super::state::{Identity, StateDir};
 use super::store::Secrets;
 use crate::clock::Clock;
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::{Engine, RunIdentity};
 use crate::manifest::{LoadOptions, Loaded, load};
 use crate::model::app::App;
@@ -26,8 +26,14 @@ pub struct Place {
 impl Place {
     /// The identity of the app there.
     pub fn identity(&self) -> Result<Identity, PlatformError> {
-        let root = std::fs::canonicalize(&self.folder)
-            .map_err(PlatformError::io(format!("open the project folder {}", self.folder.display())))?;
+        let wrong = |reason: String| {
+            let finding = Diagnostic::error(format!("{} is not a project folder: {reason}", self.folder.display()));
+            PlatformError::Project(vec![finding.help("give the folder of the Dockerfile or heroku.yml with -C")])
+        };
+        let root = std::fs::canonicalize(&self.folder).map_err(|error| wrong(error.to_string()))?;
+        if !root.is_dir() {
+            return Err(wrong("it is a file".to_owned()));
+        }
         Ok(Identity::of(&root, &self.instance))
     }
 

@@ -40,7 +40,7 @@ pub enum News {
         /// Steps in all, and those taken from the cache; `None` when nothing had to be built.
         steps: Option<(usize, usize)>,
     },
-    /// A release is made; its command runs if it has one.
+    /// A release is made, and its command, if it has one, has succeeded.
     Release {
         /// Its number.
         version: Version,

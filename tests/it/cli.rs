@@ -96,3 +96,15 @@ fn every_manifest_shape_of_the_wild_loads_or_is_refused_with_line_and_fix() {
         }
     }
 }
+
+#[test]
+fn a_folder_that_is_not_there_is_wrong_usage() {
+    let project = Project::empty("gone");
+    project.run(&["up", "-C", "/nowhere/at/all"]).expect_code(2).expect_err("/nowhere/at/all").expect_err("-C");
+}
+
+#[test]
+fn the_log_of_an_app_that_never_ran_says_so() {
+    let project = Project::empty("silent");
+    project.run(&["logs"]).expect_code(1).expect_err("has not run here yet").expect_err("dynosim up");
+}
