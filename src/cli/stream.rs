@@ -21,7 +21,10 @@ pub(super) fn print_from_now(logs: &Logs, printer: Printer, report: Reporter) ->
                 Err(error) => Err(error),
             };
             match printed {
-                Ok(Printed::All | Printed::ReaderGone) => {}
+                Ok(Printed::All) => {}
+                Ok(Printed::ReaderGone) => {
+                    report.note("nobody reads the log here any more; the app runs on, and `dynosim logs -t` shows it");
+                }
                 Err(error) => report.note(format!("the log is not shown any more: {error}")),
             }
         })),

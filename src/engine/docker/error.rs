@@ -39,13 +39,16 @@ pub(super) fn words(error: &Error) -> String {
     }
 }
 
-/// An error with its causes: hyper's own text alone says only "client error".
+/// An error with its causes. Those that only say that a request failed are passed over for the reason below them: a
+/// user reads "Connection refused", not the names of our HTTP client's layers.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(one) = cause {
         let words = one.to_string();
-        if !text.contains(&words) {
+        if text.contains("client error") || text.starts_with("error trying to connect") {
+            text = words;
+        } else if !text.contains(&words) {
             text = format!("{text}: {words}");
         }
         cause = one.source();
