@@ -53,13 +53,13 @@ pub async fn build(
     wanted: &BTreeSet<ProcessType>,
     options: &BuildOptions,
 ) -> Result<BuiltSlug, PlatformError> {
-    let open = || (Builds::open(project.state.file("builds.json")), Images::open(project.state.file("images.json")));
-    let (known, images) = open();
+    let waiting = || project.report.note("another command of this app builds; waiting for it");
+    let _turn = project.state.turn_to_build(waiting).await.map_err(PlatformError::io("wait for the turn to build"))?;
+    let mut known = Builds::open(project.state.file("builds.json"));
+    let mut images = Images::open(project.state.file("images.json"));
     let groups = groups(project, wanted, options);
     let outcomes =
         join_all(groups.into_iter().map(|group| one(project, group, &known, &images, options.no_cache))).await;
-    // Read anew: another command of the app may have built meanwhile, and its images must not be taken for replaced.
-    let (mut known, mut images) = open();
     let mut slug = BuiltSlug::default();
     let mut failed = None;
     for outcome in outcomes {

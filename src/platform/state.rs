@@ -7,6 +7,7 @@
 //!   journal/        the log
 //!   releases.jsonl  releases, one line each
 //!   builds.json     what was last built from what
+//!   builds.lock     held while a command builds
 //!   images.json     what images say about themselves
 //!   secrets.json    values made for app.json's `generator: secret`
 //!   engine/         files the engine gives to dynos
@@ -111,6 +112,20 @@ impl StateDir {
     pub fn repository(&self) -> String {
         let name = self.path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
         format!("dynosim/{name}")
+    }
+
+    /// Waits for the turn to build: two commands of one app would take each other's images for replaced ones. `waiting`
+    /// is called when another one builds. The turn ends when the file is dropped.
+    pub async fn turn_to_build(&self, waiting: impl FnOnce()) -> io::Result<File> {
+        let path = self.file("builds.lock");
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => waiting(),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file));
+        locked.await.map_err(io::Error::other)?
     }
 
     /// A file or folder in it.
@@ -282,6 +297,24 @@ mod tests {
         assert_ne!(a.id, Identity::of(Path::new("/b/shop"), "").id);
         assert_ne!(a.id, Identity::of(Path::new("/a/shop"), "pr-42").id);
         assert_eq!(a.id.len(), 12);
+    }
+
+    #[tokio::test]
+    async fn commands_of_one_app_build_one_after_another() {
+        let base = tempfile::tempdir().unwrap();
+        let state = StateDir::open(base.path(), "shop", &Identity::of(Path::new("/a/shop"), "")).unwrap();
+        let first = state.turn_to_build(|| panic!("nobody builds")).await.unwrap();
+        let told = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let second = tokio::spawn({
+            let (state, told) = (state.clone(), told.clone());
+            async move { state.turn_to_build(|| told.store(true, std::sync::atomic::Ordering::SeqCst)).await }
+        });
+        while !told.load(std::sync::atomic::Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
+        assert!(!second.is_finished());
+        drop(first);
+        second.await.unwrap().unwrap();
     }
 
     #[test]

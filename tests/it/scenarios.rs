@@ -1,6 +1,6 @@
 //! Lifecycles on the scripted engine, in paused time: the lines that a user reads, in their order.
 //!
-//! `lifecycle.rs` has the same scenarios on a real engine.
+//! `wrong_apps.rs` and `up.rs` have the same scenarios on a real engine.
 
 use bytes::Bytes;
 use dynosim::clock::Clock;
