@@ -20,7 +20,7 @@ pub(super) async fn run(session: &Session, args: Run) -> Result<ExitCode, Platfo
     sources.loaded.require_config().map_err(PlatformError::Project)?;
     let state = sources.state.clone();
     let app_runs = state.holder().map_err(PlatformError::io("look for a running up"))?.is_some();
-    let (run, _alive) = state.open_run(&session.clock).map_err(PlatformError::io("register the run"))?;
+    let (run, _alive) = state.open_run(&session.clock).await.map_err(PlatformError::io("register the run"))?;
     let project = session.project(sources).await?;
     if !app_runs {
         project.sweep().await?;

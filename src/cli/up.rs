@@ -35,7 +35,7 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
     formation_of(&sources.loaded.app, &options)?;
     let state = sources.state.clone();
     let app = sources.loaded.app.name.clone();
-    let (run, _alive) = state.open_run(&session.clock).map_err(PlatformError::io("register the run"))?;
+    let (run, _alive) = state.open_run(&session.clock).await.map_err(PlatformError::io("register the run"))?;
     let held = hold(&state, &app, &sources.identity.root, &run).await?;
     forget_request(&state);
     let (interrupter, interrupt) = interrupt::channel();

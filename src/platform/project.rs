@@ -123,6 +123,7 @@ impl Project {
 
     /// Removes what this run and dead ones left behind, as a command ends.
     pub async fn sweep_own(&self, run: &str) -> Result<(), PlatformError> {
+        let _turn = self.state.turn_to_sweep().await.map_err(PlatformError::io("wait for the turn to clean up"))?;
         let runs = self.state.runs().map_err(PlatformError::io("look for living runs"))?;
         let others: Vec<String> = runs.live.into_iter().filter(|other| other != run).collect();
         self.engine.sweep(&self.identity.id, &others).await?;
@@ -143,6 +144,7 @@ pub async fn sweep(
     identity: &Identity,
     report: &Reporter,
 ) -> Result<bool, PlatformError> {
+    let _turn = state.turn_to_sweep().await.map_err(PlatformError::io("wait for the turn to clean up"))?;
     let runs = state.runs().map_err(PlatformError::io("look for living runs"))?;
     let swept = engine.sweep(&identity.id, &runs.live).await?;
     state.forget(&runs.dead);

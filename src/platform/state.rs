@@ -8,6 +8,7 @@
 //!   releases.jsonl  releases, one line each
 //!   builds.json     what was last built from what
 //!   builds.lock     held while a command builds
+//!   sweep.lock      held while a command cleans up; shared while a run registers
 //!   images.json     what images say about themselves
 //!   secrets.json    values made for app.json's `generator: secret`
 //!   engine/         files the engine gives to dynos
@@ -117,15 +118,25 @@ impl StateDir {
     /// Waits for the turn to build: two commands of one app would take each other's images for replaced ones. `waiting`
     /// is called when another one builds. The turn ends when the file is dropped.
     pub async fn turn_to_build(&self, waiting: impl FnOnce()) -> io::Result<File> {
-        let path = self.file("builds.lock");
+        self.turn("builds.lock", false, waiting).await
+    }
+
+    /// Waits for the turn to clean up: no run can register until the file is dropped, so that what a run makes cannot
+    /// be taken for a dead one's.
+    pub async fn turn_to_sweep(&self) -> io::Result<File> {
+        self.turn("sweep.lock", false, || ()).await
+    }
+
+    async fn turn(&self, name: &str, shared: bool, waiting: impl FnOnce()) -> io::Result<File> {
+        let path = self.file(name);
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        match file.try_lock() {
+        match if shared { file.try_lock_shared() } else { file.try_lock() } {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) => waiting(),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file));
-        locked.await.map_err(io::Error::other)?
+        let lock = move || if shared { file.lock_shared() } else { file.lock() }.map(|()| file);
+        tokio::task::spawn_blocking(lock).await.map_err(io::Error::other)?
     }
 
     /// A file or folder in it.
@@ -155,7 +166,8 @@ impl StateDir {
     }
 
     /// A new run, alive as long as the lock is held.
-    pub fn open_run(&self, clock: &Clock) -> io::Result<(String, Held)> {
+    pub async fn open_run(&self, clock: &Clock) -> io::Result<(String, Held)> {
+        let _registering = self.turn("sweep.lock", true, || ()).await?;
         let run = clock.random_hex(12);
         // Locked before it has its name: nobody sees it free and takes the run for a dead one.
         let (hidden, path) = (self.file("runs").join(format!(".{run}")), self.file("runs").join(&run));
@@ -355,11 +367,11 @@ mod tests {
         assert_eq!(state.holder().unwrap(), None, "the pid in the file is of an up that is long gone");
     }
 
-    #[test]
-    fn runs_are_alive_as_long_as_their_lock() {
+    #[tokio::test]
+    async fn runs_are_alive_as_long_as_their_lock() {
         let base = tempfile::tempdir().unwrap();
         let state = StateDir::open(base.path(), "shop", &Identity::of(Path::new("/a/shop"), "")).unwrap();
-        let (run, held) = state.open_run(&Clock::system()).unwrap();
+        let (run, held) = state.open_run(&Clock::system()).await.unwrap();
         assert_eq!(state.runs().unwrap().live, std::slice::from_ref(&run));
         drop(held);
         std::fs::write(state.file("runs").join("of-a-killed-process"), "").unwrap();
