@@ -2,6 +2,7 @@
 
 use super::args::Build;
 use super::session::Session;
+use crate::diagnostic::Severity;
 use crate::model::exit_code::ExitCode as Code;
 use crate::model::process_type::ProcessType;
 use crate::platform::PlatformError;
@@ -11,7 +12,7 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 pub(super) async fn run(session: &Session, args: Build) -> Result<ExitCode, PlatformError> {
-    let sources = session.sources(Some(&args.how))?;
+    let sources = session.sources(&args.how, Severity::Note)?;
     let project = session.project(sources).await?;
     let wanted = wanted(&project.app, &args.types)?;
     let (interrupter, interrupt) = interrupt::channel();

@@ -3,6 +3,7 @@
 use super::args::Explain;
 use super::printer::Printer;
 use super::session::Session;
+use crate::diagnostic::Severity;
 use crate::dyno::environment;
 use crate::engine::Filesystem;
 use crate::model::config_vars::{ConfigVars, Origin};
@@ -25,7 +26,7 @@ fn is_public(origin: &Origin) -> bool {
 }
 
 pub(super) async fn run(session: &Session, args: Explain) -> Result<ExitCode, PlatformError> {
-    let sources = session.sources(Some(&args.build))?;
+    let sources = session.sources(&args.build, Severity::Warning)?;
     let missing = sources.loaded.require_config().err();
     let project = session.project(sources).await?;
     let process_type = &args.process_type;

@@ -3,6 +3,7 @@
 use super::args::Run;
 use super::session::Session;
 use super::terminal::{self, Raw};
+use crate::diagnostic::Severity;
 use crate::engine::{Console, Output, Signal};
 use crate::logs::{Logs, LogsOptions};
 use crate::model::dyno::DynoSize;
@@ -16,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 pub(super) async fn run(session: &Session, args: Run) -> Result<ExitCode, PlatformError> {
-    let sources = session.sources(Some(&args.build))?;
+    let sources = session.sources(&args.build, Severity::Warning)?;
     sources.loaded.require_config().map_err(PlatformError::Project)?;
     let state = sources.state.clone();
     let app_runs = state.holder().map_err(PlatformError::io("look for a running up"))?.is_some();

@@ -4,6 +4,7 @@ use super::args::{BuildArgs, Common, Fs, Rules};
 use super::news;
 use super::printer::Printer;
 use crate::clock::Clock;
+use crate::diagnostic::Severity;
 use crate::engine::docker::{self, DockerEngine};
 use crate::engine::{EngineError, Filesystem};
 use crate::manifest::{EnvFileOption, LoadOptions};
@@ -58,19 +59,21 @@ impl Session {
         })
     }
 
-    /// Reads the project's files.
-    pub(super) fn sources(&self, build: Option<&BuildArgs>) -> Result<Sources, PlatformError> {
+    /// Reads the project's files and says what is worth saying about them.
+    pub(super) fn sources(&self, build: &BuildArgs, least: Severity) -> Result<Sources, PlatformError> {
         let place = self.place()?;
         let options = LoadOptions {
             root: place.folder.clone(),
             recursive: self.common.recursive,
             env_files: self.common.env.iter().map(|path| env_file(path)).collect::<Result<_, _>>()?,
             interpolate: self.common.env_interpolate,
-            build_args: build.map(|build| build.args.iter().cloned().collect()).unwrap_or_default(),
-            context_path: build.and_then(|build| build.context_path.as_deref()).map(absolute).transpose()?,
+            build_args: build.args.iter().cloned().collect(),
+            context_path: build.context_path.as_deref().map(absolute).transpose()?,
             ..LoadOptions::default()
         };
-        Sources::read(&place, options, &self.clock, &self.report)
+        let sources = Sources::read(&place, options, &self.clock)?;
+        sources.tell(&self.report, least);
+        Ok(sources)
     }
 
     /// Finds the engine; `folder` is where it keeps files that dynos see.

@@ -3,6 +3,7 @@
 use super::args::Up;
 use super::session::Session;
 use super::{signals, stream};
+use crate::diagnostic::Severity;
 use crate::logs::{Logs, LogsOptions};
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
@@ -21,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(20);
 const LOOKS: usize = 5;
 
 pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, PlatformError> {
-    let sources = session.sources(Some(&args.build))?;
+    let sources = session.sources(&args.build, Severity::Note)?;
     sources.loaded.require_config().map_err(PlatformError::Project)?;
     let options = UpOptions {
         quantities: args.quantities.iter().cloned().collect(),

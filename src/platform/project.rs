@@ -55,13 +55,8 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Reads the project. What is worth saying about its files goes to `report`, errors come back all at once.
-    pub fn read(
-        place: &Place,
-        mut options: LoadOptions,
-        clock: &Clock,
-        report: &Reporter,
-    ) -> Result<Self, PlatformError> {
+    /// Reads the project. Errors come back all at once; [`Sources::tell`] has the rest.
+    pub fn read(place: &Place, mut options: LoadOptions, clock: &Clock) -> Result<Self, PlatformError> {
         let identity = place.identity()?;
         options.root.clone_from(&identity.root);
         let state = place.state(&identity)?;
@@ -75,12 +70,15 @@ impl Sources {
             }
             secrets.save().map_err(PlatformError::io("keep the generated secrets"))?;
         }
-        for finding in &loaded.findings {
-            if finding.severity != Severity::Error {
-                report.tell(News::Finding(finding.clone()));
-            }
-        }
         Ok(Self { loaded, identity, state })
+    }
+
+    /// Tells what is worth saying about the files, from this severity on. Notes are for the commands that run or build
+    /// the whole app; a one-off command need not hear them each time.
+    pub fn tell(&self, report: &Reporter, least: Severity) {
+        for finding in self.loaded.findings.iter().filter(|finding| finding.severity >= least) {
+            report.tell(News::Finding(finding.clone()));
+        }
     }
 }
 
