@@ -10,10 +10,12 @@ use crate::model::image::ImageId;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// The file that tells a stopping `up` that `down` asked for it.
 const REQUEST: &str = "down.request";
+/// Longer than an app may take to stop by Heroku's rules (R5.3).
+const LONG: Duration = Duration::from_secs(35);
 /// How often the lock is looked at.
 const PACE: Duration = Duration::from_millis(50);
 
@@ -39,8 +41,17 @@ pub async fn stop_holder(state: &StateDir, report: &Reporter) -> Result<Option<H
     kill_process(pid, Signal::TERM)
         .map_err(|error| PlatformError::io(format!("signal pid {}", holder.pid))(error.into()))?;
     // The lock goes with the process, however it ends; its dynos have their own time limit.
+    let (began, mut told) = (Instant::now(), false);
     while look()?.is_some_and(|now| now.run == holder.run) {
         sleep(PACE).await;
+        if !told && began.elapsed() > LONG {
+            told = true;
+            report.note(format!(
+                "pid {0} is still stopping, which takes as long as its dynos do; `kill -9 {0}` ends it, and `dynosim \
+                 down` then cleans up",
+                holder.pid
+            ));
+        }
     }
     Ok(Some(holder))
 }
