@@ -86,6 +86,15 @@ impl Project {
         name.to_str().unwrap().rsplit_once('-').unwrap().1.to_owned()
     }
 
+    /// The router's port as the running `up` wrote it into its lock file; apps without web print no URL.
+    pub(crate) fn locked_port(&self) -> u16 {
+        let apps = self.home.path().join("state/dynosim/apps");
+        let state = std::fs::read_dir(apps).unwrap().next().unwrap().unwrap().path();
+        let text = std::fs::read_to_string(state.join("up.lock")).unwrap();
+        let holder: serde_json::Value = serde_json::from_str(&text).unwrap();
+        u16::try_from(holder["port"].as_u64().unwrap()).unwrap()
+    }
+
     /// Containers, volumes and networks of this app that the engine has now.
     pub(crate) fn left_behind(&self) -> Vec<String> {
         let label = format!("label=dynosim.identity={}", self.identity());

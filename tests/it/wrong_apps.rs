@@ -2,7 +2,7 @@
 //!
 //! The apps are in `tests/fixtures/apps`; the comment on top of each Dockerfile says what is expected.
 
-use crate::harness::{Project, engine_lock};
+use crate::harness::{Project, engine_lock, exchange};
 use crate::support::engine_or_skip;
 
 fn fixture(name: &str) -> Project {
@@ -407,5 +407,10 @@ fn h14_an_app_without_web_runs_and_its_router_says_so() {
     let project = fixture("no-web");
     let up = project.up(&["-p", "0"]);
     up.wait_out("heroku[worker.1]: State changed from starting to up");
+    let port = project.locked_port();
+    let answer =
+        exchange(port, format!("GET / HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n").as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    up.wait_out("at=error code=H14 desc=\"No web processes running\"");
     up.stop();
 }
