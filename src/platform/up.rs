@@ -20,7 +20,7 @@ use crate::model::launch::LaunchOptions;
 use crate::model::process_type::ProcessType;
 use crate::model::release::Slug;
 use crate::router::table::{Backend, Route, Table};
-use crate::router::{Router, RouterConfig};
+use crate::router::{Listener, Router, RouterConfig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,7 +99,7 @@ async fn run(session: &mut UpSession, options: &UpOptions) -> Result<String, Pla
     let table_of = table_of(&project.app);
     let expected = (!releases.is_empty()).then(|| expected(&formation));
     let table = Arc::new(watch::channel(Arc::new(table_of(expected))).0);
-    let router = start_router(&ground, listener, table.subscribe())?;
+    let router = start_router(&ground, vec![Listener::http(listener)], table.subscribe());
     let has_web = project.app.processes.contains_key(&ProcessType::web());
     let url = has_web.then(|| format!("http://localhost:{port}"));
     if let Some(url) = &url {
@@ -158,15 +158,10 @@ async fn prepare(
     Ok((built.slug, slate))
 }
 
-fn start_router(
-    ground: &Ground,
-    listener: TcpListener,
-    table: watch::Receiver<Arc<Table>>,
-) -> Result<Router, PlatformError> {
+fn start_router(ground: &Ground, listeners: Vec<Listener>, table: watch::Receiver<Arc<Table>>) -> Router {
     let config = RouterConfig::new(ground.rules.timeouts.clone());
     let logs = ground.logs.clone();
-    Router::start(listener, table, config, ground.project.clock.clone(), move |line| logs.publish(&line))
-        .map_err(PlatformError::io("start the router"))
+    Router::start(listeners, table, config, ground.project.clock.clone(), move |line| logs.publish(&line))
 }
 
 /// Stops dynos and router side by side: requests in flight end while their dynos do.

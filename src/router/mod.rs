@@ -24,6 +24,7 @@ mod exchange;
 mod failure;
 mod head;
 mod headers;
+pub mod listen;
 mod nel;
 mod pages;
 mod pool;
@@ -37,22 +38,19 @@ mod upgrade;
 
 pub use config::{Generation, RouterConfig};
 pub use dial::{Dial, TcpDial};
+pub use listen::Listener;
 
 use crate::clock::Clock;
 use crate::model::log::{Message, Process, Source};
-use client_wire::Origin;
 use head::Refusal;
 use record::Record;
 use registry::Registry;
 use std::collections::HashSet;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use table::Table;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Duration, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -74,7 +72,6 @@ type Log = Box<dyn Fn(Message) + Send + Sync>;
 pub struct Router {
     shared: Arc<Shared>,
     tracker: TaskTracker,
-    address: SocketAddr,
 }
 
 /// What all connections share.
@@ -97,26 +94,22 @@ struct Shared {
 }
 
 impl Router {
-    /// Serves `listener` by the tables that `table` brings; must be called inside a tokio runtime. `log` is called
+    /// Serves `listeners` by the tables that `table` brings; must be called inside a tokio runtime. `log` is called
     /// once for each finished request and must not block.
     pub fn start(
-        listener: TcpListener,
+        listeners: Vec<Listener>,
         table: watch::Receiver<Arc<Table>>,
         config: RouterConfig,
         clock: Clock,
         log: impl Fn(Message) + Send + Sync + 'static,
-    ) -> io::Result<Self> {
-        let address = listener.local_addr()?;
+    ) -> Self {
         let shared = Shared::new(table, config, clock, Box::new(TcpDial), Box::new(log));
         let tracker = TaskTracker::new();
-        tracker.spawn(accept(Arc::clone(&shared), listener, tracker.clone()));
+        for listener in listeners {
+            tracker.spawn(listen::accept(Arc::clone(&shared), listener, tracker.clone()));
+        }
         tracker.spawn(sweep(Arc::clone(&shared)));
-        Ok(Self { shared, tracker, address })
-    }
-
-    /// Where it listens.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.address
+        Self { shared, tracker }
     }
 
     /// Takes no new connections and requests, lets those in flight finish for `grace`, then cuts them (H24).
@@ -135,26 +128,6 @@ impl Drop for Router {
     fn drop(&mut self) {
         self.shared.drain.cancel();
         self.shared.force.cancel();
-    }
-}
-
-async fn accept(shared: Arc<Shared>, listener: TcpListener, tracker: TaskTracker) {
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = shared.drain.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((socket, peer)) = accepted else {
-            // Out of file descriptors, most likely: others will be closed meanwhile.
-            sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let port = socket.local_addr().map_or(0, |address| address.port());
-        // An answer of two writes must not wait for the client's acknowledgement of the first.
-        let _ = socket.set_nodelay(true);
-        let origin = Origin { peer: peer.ip(), port, tls: None };
-        tracker.spawn(connection::serve(Arc::clone(&shared), socket, origin));
     }
 }
 

@@ -5,9 +5,9 @@ use crate::clock::Clock;
 use crate::model::dyno::DynoState;
 use crate::model::endpoint::Endpoint;
 use crate::model::log::{Message, Process, Source};
-use crate::router::Router;
 use crate::router::config::RouterConfig;
 use crate::router::table::{Backend, Route, Table};
+use crate::router::{Listener, Router};
 use futures_util::{SinkExt, StreamExt};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,8 +35,9 @@ async fn router(dyno: SocketAddr, config: RouterConfig) -> Live {
     let (table, seen) = watch::channel(Arc::new(Table { apps: vec![route] }));
     let (log, lines) = mpsc::unbounded_channel();
     let log = move |message| drop(log.send(message));
-    let router = Router::start(listener, seen, config, Clock::system(), log).unwrap();
-    Live { address: router.local_addr(), router, table, lines }
+    let address = listener.local_addr().unwrap();
+    let router = Router::start(vec![Listener::http(listener)], seen, config, Clock::system(), log);
+    Live { address, router, table, lines }
 }
 
 impl Live {

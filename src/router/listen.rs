@@ -1,0 +1,81 @@
+//! The sockets the router serves: plain ones, and those where TLS ends (§9.3).
+
+use super::client_wire::Origin;
+use super::{Shared, connection};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Duration, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::{ProtocolVersion, ServerConfig};
+use tokio_util::task::TaskTracker;
+
+/// A bound socket, and how clients speak on it.
+pub struct Listener {
+    socket: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+}
+
+impl Listener {
+    /// Plain HTTP.
+    pub fn http(socket: TcpListener) -> Self {
+        Self { socket, tls: None }
+    }
+
+    /// HTTPS with the certificate of `config`; which protocols are offered by ALPN is the router's affair.
+    pub fn https(socket: TcpListener, mut config: ServerConfig) -> Self {
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Self { socket, tls: Some(Arc::new(config)) }
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+}
+
+/// Takes connections until the router is stopped.
+pub(super) async fn accept(shared: Arc<Shared>, listener: Listener, tracker: TaskTracker) {
+    let tls = listener.tls.map(TlsAcceptor::from);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = shared.drain.cancelled() => return,
+            accepted = listener.socket.accept() => accepted,
+        };
+        let Ok((socket, peer)) = accepted else {
+            // Out of file descriptors, most likely: others will be closed meanwhile.
+            sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let port = socket.local_addr().map_or(0, |address| address.port());
+        // An answer of two writes must not wait for the client's acknowledgement of the first.
+        let _ = socket.set_nodelay(true);
+        let origin = Origin { peer: peer.ip(), port, tls: None };
+        match &tls {
+            None => tracker.spawn(connection::serve(Arc::clone(&shared), socket, origin)),
+            Some(tls) => tracker.spawn(secure(Arc::clone(&shared), tls.clone(), socket, origin)),
+        };
+    }
+}
+
+/// Serves a connection once its handshake is done, for which there is as much time as for a request's head (§7).
+async fn secure(shared: Arc<Shared>, tls: TlsAcceptor, socket: TcpStream, origin: Origin) {
+    let handshake = timeout(shared.config.timeouts.head, tls.accept(socket));
+    let socket = tokio::select! {
+        biased;
+        () = shared.drain.cancelled() => return,
+        done = handshake => match done {
+            Ok(Ok(socket)) => socket,
+            // Not TLS, or a client that does not trust the certificate: nothing that a request could be logged of.
+            Ok(Err(_)) | Err(_) => return,
+        },
+    };
+    let version = match socket.get_ref().1.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => "tls1.2",
+        Some(ProtocolVersion::TLSv1_3) => "tls1.3",
+        _ => "unknown",
+    };
+    connection::serve(shared, socket, Origin { tls: Some(version), ..origin }).await;
+}
