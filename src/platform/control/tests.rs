@@ -520,6 +520,31 @@ async fn a_stop_ends_every_dyno_and_nothing_is_started_after_it() {
     assert!(scene.running().is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_ends_whatever_the_dynos_are_just_at() {
+    let scene = Scene::up(FakeEngine::new().script("web", Script::new().bind())).await;
+    let deployed = scene.control.deployed().unwrap();
+    for round in 0..300 {
+        let (_interrupter, interrupt) = interrupt::channel();
+        let scale = Scale { quantity: 4, size: DynoSize::BASIC };
+        let control = Control::begin(Beginning {
+            ground: scene.ground.clone(),
+            releases: Releases::open(&scene.ground.project.state).unwrap(),
+            formation: BTreeMap::from([("web".parse().unwrap(), scale)]),
+            hosts: Vec::new(),
+            maintenance: false,
+            reload: Arc::clone(&scene.reload),
+            interrupt,
+        });
+        let (slug, slate) = (deployed.release.slug.clone(), deployed.slate.clone());
+        let (_, outcome) = control.deploy(scene.ground.clone(), slug, slate).unwrap();
+        outcome.await.unwrap().unwrap();
+        tokio::time::sleep(Duration::from_micros(round * 10)).await;
+        timeout(s(20), control.stop(std::future::pending())).await.expect("it ends");
+    }
+    assert_eq!(scene.running(), ["web.1"], "that of the first control");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stop_by_force_does_not_wait_for_dynos_that_ignore_sigterm() {
     let stubborn = Script::new().bind().ignore_term();
