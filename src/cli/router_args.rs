@@ -41,7 +41,8 @@ pub(super) struct RouterArgs {
     /// replay-stale: send a request without a body again when a kept dyno connection turns out closed (Heroku: H13).
     /// nel: the Network Error Logging headers. h34: all dynos quarantined is H34, not H99. half-close: keep answering
     /// a client that has closed its sending side (Heroku: H27). forwarded-port=N: X-Forwarded-Port, such as 443.
-    /// connection-limit=N: client connections in all, above which H22.
+    /// connection-limit=N: client connections in all, above which H22. inline-pages: error pages that say what failed.
+    /// no-http2: HTTP/1.1 only, also over HTTPS. h2c: HTTP/2 without TLS too (Heroku: never).
     #[arg(long = "router-option", value_name = "OPTION", value_delimiter = ',', value_parser = router_option)]
     pub(super) options: Vec<Switch>,
 }
@@ -65,6 +66,9 @@ pub(super) enum Switch {
     Nel,
     H34,
     HalfClose,
+    InlinePages,
+    NoHttp2,
+    H2c,
     ForwardedPort(u16),
     ConnectionLimit(usize),
 }
@@ -75,11 +79,14 @@ const FEATURES: [(&str, Switch); 3] = [
     ("http-end-to-end-continue", Switch::EndToEndContinue),
 ];
 
-const OPTIONS: [(&str, Switch); 4] = [
+const OPTIONS: [(&str, Switch); 7] = [
     ("replay-stale", Switch::ReplayStale),
     ("nel", Switch::Nel),
     ("h34", Switch::H34),
     ("half-close", Switch::HalfClose),
+    ("inline-pages", Switch::InlinePages),
+    ("no-http2", Switch::NoHttp2),
+    ("h2c", Switch::H2c),
 ];
 
 fn feature(text: &str) -> Result<Switch, String> {
@@ -125,6 +132,9 @@ impl Switch {
             Self::Nel => router.network_error_logging = true,
             Self::H34 => router.quarantine_is_h34 = true,
             Self::HalfClose => router.half_close = true,
+            Self::InlinePages => router.inline_pages = true,
+            Self::NoHttp2 => router.http2 = false,
+            Self::H2c => router.h2c = true,
             Self::ForwardedPort(port) => router.forwarded_port = Some(port),
             Self::ConnectionLimit(limit) => router.connection_limit = Some(limit),
         }
@@ -233,7 +243,10 @@ mod tests {
     fn what_is_not_known_names_what_is() {
         for (words, part) in [
             (["--feature", "session-affinity"], "http-session-affinity, http-disable-keepalive-to-dyno"),
-            (["--router-option", "fast"], "replay-stale, nel, h34, half-close, forwarded-port=N"),
+            (
+                ["--router-option", "fast"],
+                "replay-stale, nel, h34, half-close, inline-pages, no-http2, h2c, forwarded-port=N",
+            ),
             (["--router-option", "nel=1"], "`nel` takes no value"),
             (["--router-option", "connection-limit"], "takes a number"),
             (["--router-option", "connection-limit=0"], "1 or more"),

@@ -14,6 +14,9 @@ use http::HeaderMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
+/// Requests that the legacy router takes on one connection.
+const LEGACY_REQUESTS: u32 = 100;
+
 /// What a connection's IO and its exchanges share. Both live in one task, so the lock is never contended.
 pub(super) struct ClientWire {
     pub(super) shared: Arc<Shared>,
@@ -33,6 +36,8 @@ pub(super) struct ClientState {
     pub(super) refusal: Option<Refusal>,
     pub(super) splice: Splice,
     pub(super) written: u64,
+    /// Requests so far.
+    pub(super) requests: u32,
     /// hyper was given some of an answer that is not written.
     pub(super) unwritten: bool,
     pub(super) tunnel: Option<Tunnel>,
@@ -70,6 +75,7 @@ impl ClientWire {
             refusal: None,
             splice: Splice::default(),
             written: 0,
+            requests: 0,
             unwritten: false,
             tunnel: None,
         };
@@ -81,11 +87,14 @@ impl ClientWire {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An exchange begins: how its body is delimited, and whether the client speaks HTTP/1.0.
-    pub(super) fn open(&self) -> (Framing, bool) {
+    /// An exchange begins: how its body is delimited, whether the client speaks HTTP/1.0, and whether this is the last
+    /// request that the connection may carry: the legacy router takes a hundred (§8).
+    pub(super) fn open(&self) -> (Framing, bool, bool) {
         let mut state = self.lock();
         state.written = 0;
-        (state.scan.framing(), state.scan.is_old())
+        state.requests += 1;
+        let last = self.shared.config.is_legacy() && state.requests >= LEGACY_REQUESTS;
+        (state.scan.framing(), state.scan.is_old(), last)
     }
 
     pub(super) fn take_tunnel(&self) -> Option<Tunnel> {

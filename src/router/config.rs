@@ -31,6 +31,10 @@ pub struct RouterConfig {
     pub keep_alive_to_dynos: bool,
     /// Offer HTTP/2 to clients of TLS listeners; Router 2.0 only (§14).
     pub http2: bool,
+    /// Serve HTTP/2 without TLS too, to clients that begin with its preface. Heroku does not (§14).
+    pub h2c: bool,
+    /// Error pages that say the code and what failed, in place of Heroku's (§3).
+    pub inline_pages: bool,
     /// Send a request again, once, when a pooled connection turns out closed before a byte of it was answered and
     /// the request has no body. Heroku does not: it answers H13 (§9.2).
     pub replay_stale: bool,
@@ -59,6 +63,8 @@ impl RouterConfig {
             connection_limit: None,
             keep_alive_to_dynos: true,
             http2: true,
+            h2c: false,
+            inline_pages: false,
             replay_stale: false,
             session_affinity: false,
             network_error_logging: false,

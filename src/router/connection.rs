@@ -59,9 +59,9 @@ where
 
 /// hyper's service: answers one request.
 async fn answer(wire: Arc<ClientWire>, mut request: Request<Incoming>) -> Result<Response<ResponseBody>, Cut> {
-    let (framing, old) = wire.open();
+    let (framing, old, last) = wire.open();
     let upgrade = (!old && headers::asks_upgrade(request.headers())).then(|| hyper::upgrade::on(&mut request));
-    let closes = old && !headers::asks_keep_alive(request.headers());
+    let closes = last || old && !headers::asks_keep_alive(request.headers());
     let (parts, body) = request.into_parts();
     exchange::run(wire, Arrival { parts, body: ClientBody::Http1(body), framing, closes, upgrade }).await
 }

@@ -4,7 +4,7 @@
 use super::body::{ClientBody, Cut, RequestBody, ResponseBody, collect};
 use super::checkout::{Lease, checkout};
 use super::client::Client;
-use super::failure::Failure;
+use super::failure::{Failure, Verdict};
 use super::head::Framing;
 use super::headers::{self, Inbound};
 use super::pages::Page;
@@ -47,7 +47,7 @@ pub(super) struct Arrival {
     pub(super) parts: request::Parts,
     pub(super) body: ClientBody,
     pub(super) framing: Framing,
-    /// The client speaks HTTP/1.0 and did not ask to stay connected.
+    /// The client speaks HTTP/1.0 and did not ask to stay connected, or has had its share of requests.
     pub(super) closes: bool,
     /// `Connection` asks for an upgrade.
     pub(super) upgrade: Option<OnUpgrade>,
@@ -331,10 +331,8 @@ impl Exchange {
             self.cut(failure);
             return Err(Cut);
         };
-        let route = self.route();
-        let url = if kind == Page::Maintenance { &route.maintenance_page_url } else { &route.error_page_url };
         let unread = self.closes || self.framing != Framing::None || verdict.cause.is_some();
-        let response = kind.response(&*self.client, verdict.status, url.as_deref(), unread);
+        let response = self.page(kind, &verdict, unread);
         if let Some(mut record) = self.record.take() {
             record.failure = Some(failure);
             record.status = verdict.status;
@@ -345,6 +343,15 @@ impl Exchange {
             self.client.finish(Some(record));
         }
         Ok(response)
+    }
+
+    fn page(&self, kind: Page, verdict: &Verdict, close: bool) -> Response<ResponseBody> {
+        if let (true, Some(record)) = (self.client.shared().config.inline_pages, &self.record) {
+            return kind.inline(&*self.client, verdict, record, close);
+        }
+        let route = self.route();
+        let url = if kind == Page::Maintenance { &route.maintenance_page_url } else { &route.error_page_url };
+        kind.response(&*self.client, verdict.status, url.as_deref(), close)
     }
 
     /// Ends the exchange in the middle of its response, or without any.

@@ -61,10 +61,36 @@ pub(super) async fn accept(shared: Arc<Shared>, listener: Listener, tracker: Tas
         let _ = socket.set_nodelay(true);
         let origin = Origin { peer: peer.ip(), port, tls: None, protocol: Protocol::Http1 };
         match &tls {
+            None if shared.config.h2c => tracker.spawn(either(Arc::clone(&shared), socket, origin)),
             None => tracker.spawn(connection::serve(Arc::clone(&shared), socket, origin)),
             Some(tls) => tracker.spawn(secure(Arc::clone(&shared), tls.clone(), socket, origin)),
         };
     }
+}
+
+/// Serves a connection without TLS by what it begins with; by option only.
+async fn either(shared: Arc<Shared>, socket: TcpStream, origin: Origin) {
+    if shared.speaks_http2() && begins_http2(&socket, shared.config.timeouts.head).await {
+        http2::serve(shared, socket, Origin { protocol: Protocol::Http2, ..origin }).await;
+    } else {
+        connection::serve(shared, socket, origin).await;
+    }
+}
+
+/// Whether the preface of HTTP/2 is what comes first; whatever came stays to be read.
+async fn begins_http2(socket: &TcpStream, patience: Duration) -> bool {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let mut bytes = [0; PREFACE.len()];
+    let look = async {
+        loop {
+            match socket.peek(&mut bytes).await {
+                Ok(n) if n == PREFACE.len() => return bytes == PREFACE,
+                Ok(n) if n > 0 && PREFACE.starts_with(&bytes[..n]) => sleep(Duration::from_millis(5)).await,
+                Ok(_) | Err(_) => return false,
+            }
+        }
+    };
+    timeout(patience, look).await.unwrap_or(false)
 }
 
 /// Serves a connection once its handshake is done, for which there is as much time as for a request's head (§7).

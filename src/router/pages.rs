@@ -4,12 +4,15 @@
 use super::body::ResponseBody;
 use super::client::Client;
 use super::config::Generation;
+use super::failure::Verdict;
+use super::record::Record;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, SERVER, VIA};
 use http::{HeaderValue, Response, StatusCode};
 
 const ROUTER2: &str = include_str!("../../templates/error-pages/router2.html");
 const LEGACY: &str = include_str!("../../templates/error-pages/legacy.html");
+const INLINE: &str = include_str!("../../templates/error-pages/inline.html");
 
 /// Which page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +52,34 @@ impl Page {
         url: Option<&str>,
         close: bool,
     ) -> Response<ResponseBody> {
+        let body = self.render(client.shared().config.generation, url);
+        self.with_body(client, status, body, close)
+    }
+
+    /// The same with a page of our own, which says what failed; by option only.
+    pub(super) fn inline(
+        self,
+        client: &dyn Client,
+        verdict: &Verdict,
+        record: &Record,
+        close: bool,
+    ) -> Response<ResponseBody> {
+        let mut body = String::new();
+        if self != Self::Empty {
+            let dyno = record.dyno.as_ref().map_or("none was chosen", |(name, _)| name);
+            body = INLINE
+                .replace("{code}", verdict.code.code())
+                .replace("{title}", verdict.desc)
+                .replace("{status}", &verdict.status.to_string())
+                .replace("{dyno}", &escape(dyno))
+                .replace("{request_id}", &escape(&String::from_utf8_lossy(record.request_id.as_bytes())));
+        }
+        self.with_body(client, verdict.status, body, close)
+    }
+
+    fn with_body(self, client: &dyn Client, status: u16, body: String, close: bool) -> Response<ResponseBody> {
         let shared = client.shared();
-        let body = Bytes::from(self.render(shared.config.generation, url));
+        let body = Bytes::from(body);
         let mut response = Response::new(ResponseBody::Page(body));
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
         let headers = response.headers_mut();

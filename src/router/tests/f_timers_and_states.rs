@@ -299,6 +299,21 @@ async fn f17_h80_in_maintenance_mode_with_the_maintenance_page() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pages_say_what_failed_by_option() {
+    let mut stage = Stage::with(RouterConfig { inline_pages: true, ..config() }, &[Up]);
+    let id = "<script>alert(1)</script>-0123456789";
+    let asks = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: {id}\r\n\r\n");
+    let mut client = stage.client_sends(&asks).await;
+    let dyno = stage.dyno(1).await;
+    drop(dyno);
+    let page = client.message().await;
+    assert_eq!((page.status(), page.one("content-type")), (503, Some("text/html; charset=utf-8")));
+    assert!(page.body.contains("<h1>H13 Connection closed without response</h1>"), "{}", page.body);
+    assert!(page.body.contains("<dd>web.1</dd>") && !page.body.contains("<script>"), "{}", page.body);
+    assert!(stage.line().await.contains(&format!(" bytes={} ", page.body.len())));
+}
+
+#[tokio::test(start_paused = true)]
 async fn f18_h81_without_a_release() {
     let mut stage = Stage::new();
     stage.publish(Route { blank: true, ..Route::default() });

@@ -56,6 +56,30 @@ async fn g1_other_clients_share_the_pool_newest_first() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_legacy_router_takes_a_hundred_requests_on_a_connection() {
+    for (generation, closes) in [(Generation::Legacy, true), (Generation::Router2, false)] {
+        let mut stage = Stage::with(RouterConfig { generation, ..config() }, &[Up]);
+        let mut client = stage.client();
+        let mut pooled: Option<Peer> = None;
+        for number in 1..=100 {
+            client.send(GET).await;
+            let mut dyno = match pooled.take() {
+                Some(dyno) => dyno,
+                None => stage.dyno(1).await,
+            };
+            dyno.head().await;
+            dyno.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+            let answer = client.message().await;
+            assert_eq!(answer.one("connection") == Some("close"), closes && number == 100, "{number}");
+            pooled = (generation == Generation::Router2).then_some(dyno);
+        }
+        if closes {
+            client.assert_closed().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn g2_without_keep_alive_to_dynos_each_request_has_its_own_connection() {
     let mut stage = Stage::with(RouterConfig { keep_alive_to_dynos: false, ..config() }, &[Up]);
     let mut client = stage.client();

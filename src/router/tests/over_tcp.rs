@@ -79,6 +79,37 @@ async fn a_request_goes_through_and_a_stop_lets_it_finish() {
 }
 
 #[tokio::test]
+async fn http_2_without_tls_is_spoken_by_option_only_and_http_1_beside_it() {
+    for h2c in [false, true] {
+        let app = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut live = router(app.local_addr().unwrap(), RouterConfig { h2c, ..config() }).await;
+        tokio::spawn(async move {
+            while let Ok((mut dyno, _)) = app.accept().await {
+                tokio::spawn(async move {
+                    let _ = dyno.read(&mut [0; 4096]).await;
+                    let _ =
+                        dyno.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok").await;
+                });
+            }
+        });
+        assert!(ask(live.address, GET).await.ends_with("\r\n\r\nok"));
+        assert!(live.line().await.ends_with(" protocol=http1.1 tls=false"));
+        let socket = TcpStream::connect(live.address).await.unwrap();
+        let (mut streams, connection) = h2::client::handshake(socket).await.unwrap();
+        tokio::spawn(connection);
+        let request = http::Request::get("http://localhost/").body(()).unwrap();
+        let answer = match streams.send_request(request, true) {
+            Ok((answer, _)) => answer.await.ok(),
+            Err(_) => None,
+        };
+        assert_eq!(answer.map(|answer| answer.status().as_u16()), h2c.then_some(200));
+        if h2c {
+            assert!(live.line().await.ends_with(" protocol=http2.0 tls=false"));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_stop_cuts_what_does_not_finish_in_time() {
     let app = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut live = router(app.local_addr().unwrap(), config()).await;
