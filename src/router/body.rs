@@ -4,6 +4,7 @@
 use super::checkout::Lease;
 use super::dyno_io::DynoWire;
 use super::exchange::Exchange;
+use super::http2::Upload;
 use super::pool::Link;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
@@ -13,30 +14,72 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+/// A request's body as its client sends it.
+pub(super) enum ClientBody {
+    /// The request has no body, or none that could be sent again.
+    None,
+    Http1(Incoming),
+    Http2(Upload),
+}
+
+/// The client broke off its request; its side knows why.
+#[derive(Debug, thiserror::Error)]
+#[error("the request's body is broken")]
+pub(super) struct Broken;
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self.get_mut() {
+            Self::None => Poll::Ready(None),
+            Self::Http1(incoming) => {
+                Pin::new(incoming).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|_| Broken)))
+            }
+            Self::Http2(upload) => Pin::new(upload).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Http1(incoming) => incoming.is_end_stream(),
+            Self::Http2(upload) => upload.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::None => SizeHint::with_exact(0),
+            Self::Http1(incoming) => incoming.size_hint(),
+            Self::Http2(_) => SizeHint::default(),
+        }
+    }
+}
+
 /// A request body that tells the dyno's side when it has ended.
 pub(super) struct RequestBody {
-    /// None when the request has no body.
-    incoming: Option<Incoming>,
+    client: ClientBody,
     wire: Arc<DynoWire>,
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Option<Incoming>, wire: Arc<DynoWire>) -> Self {
-        if incoming.as_ref().is_none_or(Body::is_end_stream) {
+    pub(super) fn new(client: ClientBody, wire: Arc<DynoWire>) -> Self {
+        if client.is_end_stream() {
             wire.request_sent();
         }
-        Self { incoming, wire }
+        Self { client, wire }
     }
 }
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
-        let frame = std::task::ready!(Pin::new(&mut *incoming).poll_frame(cx));
-        let last = incoming.is_end_stream();
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.client).poll_frame(cx));
+        let last = self.client.is_end_stream();
         let Some(Ok(frame)) = frame else {
             if frame.is_none() {
                 self.wire.request_sent();
@@ -56,11 +99,11 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        self.client.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        self.client.size_hint()
     }
 }
 
@@ -128,15 +171,17 @@ impl DynoBody {
             frame = Pin::new(&mut self.incoming).poll_frame(cx);
         }
         match std::task::ready!(frame) {
-            Some(Ok(frame)) => {
-                if let Some(trailers) = frame.trailers_ref() {
-                    exchange.trailers(trailers);
-                    self.complete();
-                    return Poll::Ready(None);
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => {
+                    exchange.count(data.len());
+                    Poll::Ready(Some(Ok(Frame::data(data))))
                 }
-                exchange.count(frame.data_ref().map_or(0, Bytes::len));
-                Poll::Ready(Some(Ok(frame)))
-            }
+                Err(frame) => {
+                    let left = frame.into_trailers().ok().and_then(|trailers| exchange.trailers(trailers));
+                    self.complete();
+                    Poll::Ready(left.map(|trailers| Ok(Frame::trailers(trailers))))
+                }
+            },
             None => {
                 self.complete();
                 Poll::Ready(None)

@@ -5,29 +5,21 @@
 //! that never gets that far is logged as interrupted when the connection goes.
 
 use super::chunks::BodyScan;
+use super::client::{Client, Counted, Origin};
 use super::head::{Framing, HeadScan, Refusal};
 use super::record::Record;
 use super::splice::Splice;
-use super::{Shared, failure::Failure, upgrade::Tunnel};
-use std::net::IpAddr;
-use std::sync::atomic::Ordering;
+use super::{Shared, failure::Failure, headers, upgrade::Tunnel};
+use http::HeaderMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
-
-/// Where a connection comes from and arrived at.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Origin {
-    pub(super) peer: IpAddr,
-    pub(super) port: u16,
-    /// `tls1.3` and the like, on a TLS listener.
-    pub(super) tls: Option<&'static str>,
-}
 
 /// What a connection's IO and its exchanges share. Both live in one task, so the lock is never contended.
 pub(super) struct ClientWire {
     pub(super) shared: Arc<Shared>,
-    pub(super) origin: Origin,
+    origin: Origin,
     state: Mutex<ClientState>,
+    _counted: Counted,
 }
 
 /// What both see.
@@ -81,8 +73,8 @@ impl ClientWire {
             unwritten: false,
             tunnel: None,
         };
-        shared.connections.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { shared, origin, state: Mutex::new(state) })
+        let counted = Counted::new(&shared);
+        Arc::new(Self { shared, origin, state: Mutex::new(state), _counted: counted })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, ClientState> {
@@ -96,65 +88,71 @@ impl ClientWire {
         (state.scan.framing(), state.scan.is_old())
     }
 
-    /// The exchange has handed its whole answer to hyper; the record is logged when it is written.
-    pub(super) fn finish(&self, record: Option<Record>) {
+    pub(super) fn take_tunnel(&self) -> Option<Tunnel> {
+        self.lock().tunnel.take()
+    }
+}
+
+impl Client for ClientWire {
+    fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    fn fault(&self) -> Option<Failure> {
+        self.lock().fault
+    }
+
+    fn finish(&self, record: Option<Record>) {
         self.lock().answer = Answer::Leaving(record.map(Box::new));
     }
 
-    /// Some of the answer was handed to hyper.
-    pub(super) fn handed_over(&self) {
-        self.lock().unwritten = true;
-    }
-
-    /// Whether some of what hyper was handed is not written.
-    pub(super) fn is_unwritten(&self) -> bool {
-        self.lock().unwritten
-    }
-
-    /// The exchange is over without an answer that could be completed.
-    pub(super) fn cut(&self, mut record: Record) {
+    fn cut(&self, mut record: Record) {
         record.wire_bytes = self.lock().written;
         self.shared.log(&record);
     }
 
-    /// What is wrong with the client's side, if anything.
-    pub(super) fn fault(&self) -> Option<Failure> {
-        self.lock().fault
+    /// What hyper would not write goes in behind its back: see [`super::splice`].
+    fn head(&self, headers: &mut HeaderMap, bodiless: bool) {
+        let lines = if bodiless { headers::take_framing(headers) } else { Vec::new() };
+        let mut state = self.lock();
+        if !lines.is_empty() || state.scan.is_old() {
+            state.splice.head(lines);
+        }
     }
 
-    /// Why an exchange was dropped in the middle: the router was stopped, or the client is to blame.
-    pub(super) fn interruption(&self) -> Failure {
-        if self.shared.is_forced() { Failure::Forced } else { self.fault().unwrap_or(Failure::ClientGone) }
+    fn trailers(&self, trailers: HeaderMap) -> Option<HeaderMap> {
+        let mut state = self.lock();
+        // An HTTP/1.0 client has no use for them.
+        if !state.scan.is_old() {
+            state.splice.trailers(&trailers);
+        }
+        None
     }
 
-    /// Puts `lines` into the response head that comes next, and makes its version 1.1.
-    pub(super) fn splice_head(&self, lines: Vec<u8>) {
-        self.lock().splice.head(lines);
+    fn handed_over(&self) {
+        self.lock().unwritten = true;
     }
 
-    /// Puts trailers at the end of the response that is being written.
-    pub(super) fn splice_trailers(&self, trailers: &http::HeaderMap) {
-        self.lock().splice.trailers(trailers);
+    fn is_unwritten(&self) -> bool {
+        self.lock().unwritten
     }
 
-    /// Leaves an upgraded connection for when hyper lets go of it.
-    pub(super) fn leave_tunnel(&self, tunnel: Tunnel) {
+    fn leave_tunnel(&self, tunnel: Tunnel) {
         self.lock().tunnel = Some(tunnel);
-    }
-
-    pub(super) fn take_tunnel(&self) -> Option<Tunnel> {
-        self.lock().tunnel.take()
     }
 }
 
 impl Drop for ClientWire {
     /// An answer that was never written to its end.
     fn drop(&mut self) {
-        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        let failure = self.interruption();
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Answer::Leaving(Some(mut record)) = std::mem::take(&mut state.answer) {
-            let fault = state.fault.unwrap_or(Failure::ClientGone);
-            record.failure = Some(if self.shared.is_forced() { Failure::Forced } else { fault });
+            record.failure = Some(failure);
             record.wire_bytes = state.written;
             self.shared.log(&record);
         }

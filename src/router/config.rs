@@ -29,6 +29,8 @@ pub struct RouterConfig {
     pub connection_limit: Option<usize>,
     /// Reuse dyno connections (off: the labs flag `http-disable-keepalive-to-dyno`; §9.2).
     pub keep_alive_to_dynos: bool,
+    /// Offer HTTP/2 to clients of TLS listeners; Router 2.0 only (§14).
+    pub http2: bool,
     /// Send a request again, once, when a pooled connection turns out closed before a byte of it was answered and
     /// the request has no body. Heroku does not: it answers H13 (§9.2).
     pub replay_stale: bool,
@@ -53,6 +55,7 @@ impl RouterConfig {
             in_flight_per_dyno: limits::IN_FLIGHT_PER_DYNO,
             connection_limit: None,
             keep_alive_to_dynos: true,
+            http2: true,
             replay_stale: false,
             session_affinity: false,
             network_error_logging: false,

@@ -1,8 +1,13 @@
-//! One client connection: hyper over [`ClientIo`], until it ends or turns into a tunnel.
+//! One HTTP/1 client connection: hyper over [`ClientIo`], until it ends or turns into a tunnel.
 
+use super::body::{ClientBody, Cut, ResponseBody};
+use super::client::Origin;
 use super::client_io::ClientIo;
-use super::client_wire::{ClientWire, Origin};
-use super::{Shared, exchange};
+use super::client_wire::ClientWire;
+use super::exchange::{self, Arrival};
+use super::{Shared, headers};
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -10,8 +15,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// What a dyno may have written although the client takes its time (§8): hyper's write buffer.
-const RESPONSE_WINDOW: usize = 1024 * 1024;
+/// What a dyno may have written although the client takes its time (§8): hyper's write buffer, and what is held back for a stream.
+pub(super) const RESPONSE_WINDOW: usize = 1024 * 1024;
 
 /// Serves a connection to its end.
 pub(super) async fn serve<S>(shared: Arc<Shared>, socket: S, origin: Origin)
@@ -27,7 +32,7 @@ where
         .max_headers(super::MAX_HEADERS)
         .max_buf_size(RESPONSE_WINDOW.max(super::head::HEAD + 64 * 1024))
         .header_read_timeout(None)
-        .serve_connection(io, service_fn(move |request| Box::pin(exchange::run(Arc::clone(&for_service), request))))
+        .serve_connection(io, service_fn(move |request| Box::pin(answer(Arc::clone(&for_service), request))))
         .with_upgrades();
     let mut connection = pin!(connection);
     let mut draining = false;
@@ -50,4 +55,13 @@ where
             () = Box::pin(tunnel.run::<S>(shared.config.timeouts.idle)) => {}
         }
     }
+}
+
+/// hyper's service: answers one request.
+async fn answer(wire: Arc<ClientWire>, mut request: Request<Incoming>) -> Result<Response<ResponseBody>, Cut> {
+    let (framing, old) = wire.open();
+    let upgrade = (!old && headers::asks_upgrade(request.headers())).then(|| hyper::upgrade::on(&mut request));
+    let closes = old && !headers::asks_keep_alive(request.headers());
+    let (parts, body) = request.into_parts();
+    exchange::run(wire, Arrival { parts, body: ClientBody::Http1(body), framing, closes, upgrade }).await
 }

@@ -1,9 +1,9 @@
 //! One request, stage by stage: find its app, admit it, find a dyno, send, await the head, relay the body. Whatever
 //! ends it early is a [`Failure`], and every exchange leaves one log line.
 
-use super::body::{Cut, RequestBody, ResponseBody, collect};
+use super::body::{ClientBody, Cut, RequestBody, ResponseBody, collect};
 use super::checkout::{Lease, checkout};
-use super::client_wire::ClientWire;
+use super::client::Client;
 use super::failure::Failure;
 use super::head::Framing;
 use super::headers::{self, Inbound};
@@ -27,7 +27,7 @@ use tokio::time::Instant;
 
 /// A request in the works. Dropped before its end, it logs why: the client went away, or the router was stopped.
 pub(super) struct Exchange {
-    wire: Arc<ClientWire>,
+    client: Arc<dyn Client>,
     /// Gone once it was handed over to be logged.
     record: Option<Record>,
     /// Counts towards H11.
@@ -39,39 +39,41 @@ pub(super) struct Exchange {
     received: i128,
     began: Instant,
     framing: Framing,
-    /// The client speaks HTTP/1.0.
-    old: bool,
-    /// It does, and did not ask to stay connected.
     closes: bool,
 }
 
-/// hyper's service: answers one request of a client connection.
-pub(super) async fn run(wire: Arc<ClientWire>, mut request: Request<Incoming>) -> Result<Response<ResponseBody>, Cut> {
-    let (framing, old) = wire.open();
-    let upgrade = (!old && headers::asks_upgrade(request.headers())).then(|| hyper::upgrade::on(&mut request));
-    let (parts, body) = request.into_parts();
-    let shared = Arc::clone(&wire.shared);
-    let closes = old && !headers::asks_keep_alive(&parts.headers);
+/// A request, as a client's side brings it.
+pub(super) struct Arrival {
+    pub(super) parts: request::Parts,
+    pub(super) body: ClientBody,
+    pub(super) framing: Framing,
+    /// The client speaks HTTP/1.0 and did not ask to stay connected.
+    pub(super) closes: bool,
+    /// `Connection` asks for an upgrade.
+    pub(super) upgrade: Option<OnUpgrade>,
+}
+
+/// Answers one request of a client.
+pub(super) async fn run(client: Arc<dyn Client>, arrival: Arrival) -> Result<Response<ResponseBody>, Cut> {
+    let Arrival { parts, body, framing, closes, upgrade } = arrival;
+    let shared = Arc::clone(client.shared());
     let live = shared.registry.current();
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let Some(index) = live.table.find(host) else {
-        wire.finish(None);
-        if old {
-            wire.splice_head(Vec::new());
-        }
-        return Ok(Page::NoSuchApp.response(&shared, 404, None, closes || framing != Framing::None));
+        client.finish(None);
+        let unread = closes || framing != Framing::None;
+        return Ok(Page::NoSuchApp.response(&*client, 404, None, unread));
     };
     let mut exchange = Exchange {
-        record: Some(Record::begin(&parts, wire.origin, &shared)),
+        record: Some(Record::begin(&parts, client.origin(), &shared)),
         in_flight: None,
         live: Arc::clone(&live),
         app: index,
         received: shared.clock.unix_millis(),
         began: Instant::now(),
         framing,
-        old,
         closes,
-        wire,
+        client,
     };
     match admit(&shared, &live, index, &parts.headers, upgrade.is_some()) {
         Ok(in_flight) => exchange.in_flight = Some(in_flight),
@@ -114,10 +116,10 @@ impl Exchange {
     async fn serve(
         mut self,
         parts: request::Parts,
-        body: Incoming,
+        body: ClientBody,
         upgrade: Option<OnUpgrade>,
     ) -> Result<Response<ResponseBody>, Cut> {
-        let shared = Arc::clone(&self.wire.shared);
+        let shared = Arc::clone(self.client.shared());
         let live = Arc::clone(&self.live);
         let app = live.table.apps[self.app].app.as_str();
         let session = affinity::session(&shared, app, &parts.headers);
@@ -126,10 +128,10 @@ impl Exchange {
         let host = parts.headers.get(HOST).cloned();
         let replay = shared.config.replay_stale && self.framing == Framing::None;
         let spare = replay.then(|| parts.clone());
-        let mut answer = self.attempt(session, parts, Some(body), upgrade.is_some()).await;
+        let mut answer = self.attempt(session, parts, body, upgrade.is_some()).await;
         let stale = matches!(&answer, Err(Attempt { failure: Failure::Unanswered, stale: true }));
         if let (true, Some(parts)) = (stale, spare) {
-            answer = self.attempt(session, parts, None, upgrade.is_some()).await;
+            answer = self.attempt(session, parts, ClientBody::None, upgrade.is_some()).await;
         }
         match answer {
             Ok((lease, mut response)) => {
@@ -145,10 +147,10 @@ impl Exchange {
         &mut self,
         session: Option<&str>,
         parts: request::Parts,
-        body: Option<Incoming>,
+        body: ClientBody,
         upgrade: bool,
     ) -> Result<(Lease, Response<Incoming>), Attempt> {
-        let shared = Arc::clone(&self.wire.shared);
+        let shared = Arc::clone(self.client.shared());
         let lease = checkout(&shared, &self.route().app, session).await.map_err(|none| {
             if let (Some(slot), Some(record)) = (&none.tried, &mut self.record) {
                 record.dyno = Some((Arc::clone(&slot.name), self.began.elapsed()));
@@ -164,7 +166,7 @@ impl Exchange {
         &mut self,
         mut lease: Lease,
         mut parts: request::Parts,
-        body: Option<Incoming>,
+        body: ClientBody,
         upgrade: bool,
     ) -> Result<(Lease, Response<Incoming>), Failure> {
         let connect = self.began.elapsed();
@@ -173,7 +175,7 @@ impl Exchange {
             record.dispatched = Some(Instant::now());
             let inbound = Inbound {
                 method: &parts.method,
-                origin: self.wire.origin,
+                origin: self.client.origin(),
                 framing: self.framing,
                 upgrade,
                 request_id: &record.request_id,
@@ -181,7 +183,7 @@ impl Exchange {
                 connect,
                 received: self.received,
             };
-            headers::to_dyno(&mut parts.headers, &inbound, &self.wire.shared);
+            headers::to_dyno(&mut parts.headers, &inbound, self.client.shared());
         }
         parts.uri = origin_form(parts.uri);
         parts.version = http::Version::HTTP_11;
@@ -223,17 +225,16 @@ impl Exchange {
                 Err(failure) => return self.fail(failure),
             }
         }
-        self.finish_head(&mut parts, bodiless || switching, &lease);
+        self.finish_head(&mut parts, bodiless, &lease);
         match upgrade {
             Some(upgrade) if switching => {
-                parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
                 // Upgraded connections do not count towards H11 (§12).
                 self.in_flight = None;
                 if let Some(record) = &mut self.record {
                     record.detach();
                 }
-                let wire = Arc::clone(&self.wire);
-                wire.leave_tunnel(Tunnel::new(upgrade, lease.link, self));
+                let client = Arc::clone(&self.client);
+                client.leave_tunnel(Tunnel::new(upgrade, lease.link, self));
                 Ok(Response::from_parts(parts, ResponseBody::empty()))
             }
             _ if bodiless || whole.is_some() => {
@@ -246,19 +247,19 @@ impl Exchange {
         }
     }
 
-    /// What the router makes of a response head, and what hyper cannot be told of it.
+    /// What the router makes of a response head.
     fn finish_head(&mut self, parts: &mut response::Parts, bodiless: bool, lease: &Lease) {
-        let lines = headers::to_client(&mut parts.headers, bodiless, &self.wire.shared);
-        let switching = parts.status == StatusCode::SWITCHING_PROTOCOLS;
-        if self.old || !lines.is_empty() && !switching {
-            self.wire.splice_head(lines);
-        }
-        if self.closes || !lease.link.wire.is_request_sent() {
+        headers::to_client(&mut parts.headers, bodiless, self.client.origin(), self.client.shared());
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            headers::take_framing(&mut parts.headers);
+            parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        } else if self.closes || !lease.link.wire.is_request_sent() {
             // Of a request that was answered early the rest is not read, so nothing can follow it.
             parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        self.client.head(&mut parts.headers, bodiless);
         parts.version = http::Version::HTTP_11;
-        self.wire.handed_over();
+        self.client.handed_over();
         if let Some(record) = &mut self.record {
             record.status = parts.status.as_u16();
         }
@@ -273,7 +274,7 @@ impl Exchange {
         lease: &mut Lease,
     ) -> Result<Option<Bytes>, Failure> {
         const SHORT: usize = 65_536;
-        if !self.wire.shared.config.is_legacy() || headers.contains_key(TRANSFER_ENCODING) {
+        if !self.client.shared().config.is_legacy() || headers.contains_key(TRANSFER_ENCODING) {
             return Ok(None);
         }
         let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.trim().parse().ok());
@@ -286,24 +287,22 @@ impl Exchange {
         }
     }
 
-    /// Whether some of the answer is still in hyper's hands.
+    /// Whether some of the answer would be lost if it were cut now.
     pub(super) fn is_unwritten(&self) -> bool {
-        self.wire.is_unwritten()
+        self.client.is_unwritten()
     }
 
     /// Bytes of body that go out.
     pub(super) fn count(&mut self, bytes: usize) {
-        self.wire.handed_over();
+        self.client.handed_over();
         if let Some(record) = &mut self.record {
             record.body_bytes += bytes as u64;
         }
     }
 
-    /// Trailers that end the response. An HTTP/1.0 client has no use for them.
-    pub(super) fn trailers(&self, trailers: &HeaderMap) {
-        if !self.old {
-            self.wire.splice_trailers(trailers);
-        }
+    /// Trailers that end the response; what comes back is still to be sent as a frame of the body.
+    pub(super) fn trailers(&self, trailers: HeaderMap) -> Option<HeaderMap> {
+        self.client.trailers(trailers)
     }
 
     /// Whose fault an error of the dyno's connection is. A broken request shows there too, so the client comes first.
@@ -313,16 +312,16 @@ impl Exchange {
             (false, true) => Failure::Interrupted,
             (false, false) => Failure::Unanswered,
         };
-        self.wire.fault().or_else(|| link.wire.fault()).unwrap_or_else(guess)
+        self.client.fault().or_else(|| link.wire.fault()).unwrap_or_else(guess)
     }
 
     /// The response was handed to hyper whole; the connection to the dyno may serve again.
     pub(super) fn complete(mut self, lease: Lease) {
-        if self.wire.shared.pools() {
+        if self.client.shared().pools() {
             lease.slot.give_back(lease.link);
         }
         self.in_flight = None;
-        self.wire.finish(self.record.take());
+        self.client.finish(self.record.take());
     }
 
     /// Ends the exchange with the router's own answer, or with none.
@@ -335,7 +334,7 @@ impl Exchange {
         let route = self.route();
         let url = if kind == Page::Maintenance { &route.maintenance_page_url } else { &route.error_page_url };
         let unread = self.closes || self.framing != Framing::None || verdict.cause.is_some();
-        let response = kind.response(&self.wire.shared, verdict.status, url.as_deref(), unread);
+        let response = kind.response(&*self.client, verdict.status, url.as_deref(), unread);
         if let Some(mut record) = self.record.take() {
             record.failure = Some(failure);
             record.status = verdict.status;
@@ -343,10 +342,7 @@ impl Exchange {
             if record.method != Method::HEAD {
                 record.body_bytes = http_body::Body::size_hint(response.body()).lower();
             }
-            self.wire.finish(Some(record));
-        }
-        if self.old {
-            self.wire.splice_head(Vec::new());
+            self.client.finish(Some(record));
         }
         Ok(response)
     }
@@ -365,7 +361,7 @@ impl Exchange {
     fn log_cut(&mut self, failure: Option<Failure>) {
         if let Some(mut record) = self.record.take() {
             record.failure = failure;
-            self.wire.cut(record);
+            self.client.cut(record);
         }
     }
 }
@@ -373,7 +369,7 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         if self.record.is_some() {
-            let failure = self.wire.interruption();
+            let failure = self.client.interruption();
             self.log_cut(Some(failure));
         }
     }

@@ -6,13 +6,13 @@ use super::chunks::is_token;
 use http::Version;
 
 /// Request line without its line end, in bytes.
-const REQUEST_LINE: usize = 8192;
+pub(super) const REQUEST_LINE: usize = 8192;
 /// Header name, in bytes.
-const NAME: usize = 1000;
+pub(super) const NAME: usize = 1000;
 /// Header value, in bytes.
-const VALUE: usize = 8192;
+pub(super) const VALUE: usize = 8192;
 /// Header lines.
-const COUNT: usize = 1000;
+pub(super) const COUNT: usize = 1000;
 /// A whole header line with its optional spaces.
 const LINE: usize = NAME + VALUE + 1024;
 /// The whole head; Heroku documents none.
@@ -20,13 +20,13 @@ pub(super) const HEAD: usize = 1024 * 1024;
 /// Empty lines before the request line.
 const BLANK_LINES: usize = 5;
 /// Method, in bytes.
-const METHOD: usize = 127;
+pub(super) const METHOD: usize = 127;
 
 /// A head that is not taken: the status of the empty answer before the connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refusal(pub(super) u16);
 
-const BAD_REQUEST: Refusal = Refusal(400);
+pub(super) const BAD_REQUEST: Refusal = Refusal(400);
 
 /// What a scan of the bytes so far came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,8 +201,7 @@ impl HeadScan {
     }
 
     fn host(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        let valid = |b: &u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:%[]".contains(b);
-        if self.host || value.is_empty() || !value.iter().all(valid) {
+        if self.host || !is_host(value) {
             return Err(BAD_REQUEST);
         }
         self.host = true;
@@ -229,6 +228,12 @@ impl HeadScan {
     fn finish(&mut self) -> Result<(), Refusal> {
         if self.host { Ok(()) } else { Err(BAD_REQUEST) }
     }
+}
+
+/// Not empty, and without a byte that no host has.
+pub(super) fn is_host(value: &[u8]) -> bool {
+    let valid = |b: &u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:%[]".contains(b);
+    !value.is_empty() && value.iter().all(valid)
 }
 
 /// Heroku's routers take these in a target; hyper's URI type does not, everywhere.

@@ -1,14 +1,15 @@
 //! The header rules in both directions (§5, §6).
 
 use super::Shared;
-use super::client_wire::Origin;
+use super::client::Origin;
 use super::config::Generation;
 use super::head::Framing;
 use super::nel;
 use super::splice::write_line;
 use crate::clock::Clock;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION, SERVER, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION, SERVER, SET_COOKIE, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use std::fmt::Write as _;
@@ -100,7 +101,7 @@ pub(super) fn to_dyno(headers: &mut HeaderMap, request: &Inbound<'_>, shared: &S
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if https { "https" } else { "http" }));
     headers.insert(FORWARDED_PORT, shared.config.forwarded_port.unwrap_or(request.origin.port).into());
     headers.insert(REQUEST_START, value(&request.received.to_string()));
-    headers.insert(VIA, appended(headers, &VIA, shared.via()));
+    headers.insert(VIA, appended(headers, &VIA, shared.via(request.origin)));
     set_framing(headers, request, shared.config.is_legacy());
     if shared.config.is_legacy() {
         let millis = value(&request.connect.as_millis().to_string());
@@ -151,27 +152,44 @@ fn plain_host(headers: &mut HeaderMap) {
     headers.insert(HOST, name);
 }
 
-/// Turns a dyno's response headers into those the client sees (§6). Returns the framing headers of a response
-/// without a body, which hyper would not write.
-pub(super) fn to_client(headers: &mut HeaderMap, bodiless: bool, shared: &Shared) -> Vec<u8> {
+/// Turns a dyno's response headers into those the client sees (§6).
+pub(super) fn to_client(headers: &mut HeaderMap, bodiless: bool, origin: Origin, shared: &Shared) {
     drop_hop_by_hop(headers);
-    headers.insert(VIA, appended(headers, &VIA, shared.via()));
+    headers.insert(VIA, appended(headers, &VIA, shared.via(origin)));
     if !headers.contains_key(SERVER) {
         headers.insert(SERVER, HeaderValue::from_static(shared.server()));
     }
     nel::add(headers, shared);
-    let mut lines = Vec::new();
-    if bodiless {
-        for name in [CONTENT_LENGTH, TRANSFER_ENCODING] {
-            if let Some(value) = headers.remove(&name) {
-                write_line(&mut lines, &name, &value);
-            }
-        }
-    } else if headers.contains_key(TRANSFER_ENCODING) {
+    if !bodiless && headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
     } else if let Some(length) = headers.get(CONTENT_LENGTH).cloned() {
         // Equal repeats become one.
         headers.insert(CONTENT_LENGTH, length);
+    }
+}
+
+/// Whether a trailer is passed on: not if it would change framing or routing when taken for a header (§16).
+pub(super) fn is_trailer(name: &HeaderName) -> bool {
+    const NOT_IN_TRAILERS: [HeaderName; 8] =
+        [CONTENT_LENGTH, TRANSFER_ENCODING, HOST, CONNECTION, TE, TRAILER, AUTHORIZATION, SET_COOKIE];
+    !NOT_IN_TRAILERS.contains(name)
+}
+
+/// Takes out the trailers that are not passed on.
+pub(super) fn keep_trailers(trailers: &mut HeaderMap) {
+    let gone: Vec<HeaderName> = trailers.keys().filter(|name| !is_trailer(name)).cloned().collect();
+    for name in gone {
+        trailers.remove(name);
+    }
+}
+
+/// Takes out the framing headers of a response without a body, which hyper would not write, as lines.
+pub(super) fn take_framing(headers: &mut HeaderMap) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for name in [CONTENT_LENGTH, TRANSFER_ENCODING] {
+        if let Some(value) = headers.remove(&name) {
+            write_line(&mut lines, &name, &value);
+        }
     }
     lines
 }

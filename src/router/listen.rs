@@ -1,7 +1,7 @@
 //! The sockets the router serves: plain ones, and those where TLS ends (§9.3).
 
-use super::client_wire::Origin;
-use super::{Shared, connection};
+use super::client::{Origin, Protocol};
+use super::{Shared, connection, http2};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,10 +11,14 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{ProtocolVersion, ServerConfig};
 use tokio_util::task::TaskTracker;
 
+/// Protocols as ALPN names them.
+const HTTP1: &[u8] = b"http/1.1";
+const HTTP2: &[u8] = b"h2";
+
 /// A bound socket, and how clients speak on it.
 pub struct Listener {
     socket: TcpListener,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<ServerConfig>,
 }
 
 impl Listener {
@@ -24,9 +28,8 @@ impl Listener {
     }
 
     /// HTTPS with the certificate of `config`; which protocols are offered by ALPN is the router's affair.
-    pub fn https(socket: TcpListener, mut config: ServerConfig) -> Self {
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Self { socket, tls: Some(Arc::new(config)) }
+    pub fn https(socket: TcpListener, config: ServerConfig) -> Self {
+        Self { socket, tls: Some(config) }
     }
 
     /// Where it listens.
@@ -37,7 +40,11 @@ impl Listener {
 
 /// Takes connections until the router is stopped.
 pub(super) async fn accept(shared: Arc<Shared>, listener: Listener, tracker: TaskTracker) {
-    let tls = listener.tls.map(TlsAcceptor::from);
+    let tls = listener.tls.map(|mut tls| {
+        tls.alpn_protocols =
+            if shared.speaks_http2() { vec![HTTP2.to_vec(), HTTP1.to_vec()] } else { vec![HTTP1.to_vec()] };
+        TlsAcceptor::from(Arc::new(tls))
+    });
     loop {
         let accepted = tokio::select! {
             biased;
@@ -52,7 +59,7 @@ pub(super) async fn accept(shared: Arc<Shared>, listener: Listener, tracker: Tas
         let port = socket.local_addr().map_or(0, |address| address.port());
         // An answer of two writes must not wait for the client's acknowledgement of the first.
         let _ = socket.set_nodelay(true);
-        let origin = Origin { peer: peer.ip(), port, tls: None };
+        let origin = Origin { peer: peer.ip(), port, tls: None, protocol: Protocol::Http1 };
         match &tls {
             None => tracker.spawn(connection::serve(Arc::clone(&shared), socket, origin)),
             Some(tls) => tracker.spawn(secure(Arc::clone(&shared), tls.clone(), socket, origin)),
@@ -77,5 +84,10 @@ async fn secure(shared: Arc<Shared>, tls: TlsAcceptor, socket: TcpStream, origin
         Some(ProtocolVersion::TLSv1_3) => "tls1.3",
         _ => "unknown",
     };
-    connection::serve(shared, socket, Origin { tls: Some(version), ..origin }).await;
+    let origin = Origin { tls: Some(version), ..origin };
+    if socket.get_ref().1.alpn_protocol() == Some(HTTP2) {
+        http2::serve(shared, socket, Origin { protocol: Protocol::Http2, ..origin }).await;
+    } else {
+        connection::serve(shared, socket, origin).await;
+    }
 }

@@ -1,18 +1,20 @@
 //! The router: every documented behaviour of Heroku's HTTP router, on loopback. It is given a [`table::Table`] of who
 //! is up and a clock, and gives back one log line for each request; it knows nothing of engines, dynos or releases.
 //!
-//! The way of a request, each a file: `connection` → `client_io` (with `head` and `chunks`) → hyper → `exchange` →
-//! `checkout` (with `registry` and `pool`) → hyper → `dyno_io` (with `answer`) → `body` or `upgrade` → `record`. A
-//! failure at any of them is a `failure::Failure`, told apart nowhere else.
+//! The way of a request, each a file: `listen` → `connection` → `client_io` (with `head` and `chunks`) → hyper →
+//! `exchange` → `checkout` (with `registry` and `pool`) → hyper → `dyno_io` (with `answer`) → `body` or `upgrade` →
+//! `record`. HTTP/2 comes in by `http2` instead; the exchange sees either as a `client::Client`. A failure at any of
+//! them is a `failure::Failure`, told apart nowhere else.
 //!
 //! Everything that serves one client connection runs in one task: hyper's server half, the exchange, and the
-//! connection to the dyno, which the exchange drives itself.
+//! connection to the dyno, which the exchange drives itself. A stream of HTTP/2 has such a task of its own.
 
 mod affinity;
 mod answer;
 mod body;
 mod checkout;
 mod chunks;
+mod client;
 mod client_io;
 mod client_wire;
 pub mod config;
@@ -24,6 +26,7 @@ mod exchange;
 mod failure;
 mod head;
 mod headers;
+mod http2;
 pub mod listen;
 mod nel;
 mod pages;
@@ -42,6 +45,7 @@ pub use listen::Listener;
 
 use crate::clock::Clock;
 use crate::model::log::{Message, Process, Source};
+use client::{Origin, Protocol};
 use head::Refusal;
 use record::Record;
 use registry::Registry;
@@ -198,12 +202,23 @@ impl Shared {
         self.config.keep_alive_to_dynos && !self.config.is_legacy()
     }
 
-    /// The router's entry in `Via`.
-    fn via(&self) -> &'static str {
-        match self.config.generation {
-            Generation::Router2 => "1.1 heroku-router",
-            Generation::Legacy => "1.1 vegur",
+    /// Whether HTTP/2 is offered.
+    fn speaks_http2(&self) -> bool {
+        self.config.http2 && !self.config.is_legacy()
+    }
+
+    /// The router's entry in `Via`, with the version that the client speaks.
+    fn via(&self, origin: Origin) -> &'static str {
+        match (self.config.generation, origin.protocol) {
+            (Generation::Router2, Protocol::Http1) => "1.1 heroku-router",
+            (Generation::Router2, Protocol::Http2) => "2.0 heroku-router",
+            (Generation::Legacy, _) => "1.1 vegur",
         }
+    }
+
+    /// The time, as a `Date` header has it.
+    fn date(&self) -> String {
+        self.clock.now().format(HTTP_DATE).unwrap_or_default()
     }
 
     /// The `Server` of answers that have none.
@@ -219,7 +234,7 @@ impl Shared {
         let status = http::StatusCode::from_u16(refusal.0).unwrap_or(http::StatusCode::BAD_REQUEST);
         let reason = status.canonical_reason().unwrap_or_default();
         let (code, server) = (status.as_str(), self.server());
-        let date = self.clock.now().format(HTTP_DATE).unwrap_or_default();
+        let date = self.date();
         format!(
             "HTTP/1.1 {code} {reason}\r\nServer: {server}\r\nDate: {date}\r\nConnection: close\r\n\
              Content-Length: 0\r\n\r\n"

@@ -1,8 +1,8 @@
 //! The pages Heroku shows in place of an app's answer, to the byte (§3). Nothing is ever fetched: the frame in them
 //! is the browser's affair.
 
-use super::Shared;
 use super::body::ResponseBody;
+use super::client::Client;
 use super::config::Generation;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, SERVER, VIA};
@@ -44,11 +44,12 @@ impl Page {
     /// The page as an answer, which may ask for the connection to be closed (§3).
     pub(super) fn response(
         self,
-        shared: &Shared,
+        client: &dyn Client,
         status: u16,
         url: Option<&str>,
         close: bool,
     ) -> Response<ResponseBody> {
+        let shared = client.shared();
         let body = Bytes::from(self.render(shared.config.generation, url));
         let mut response = Response::new(ResponseBody::Page(body));
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
@@ -59,11 +60,12 @@ impl Page {
         }
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store"));
         if !shared.config.is_legacy() {
-            headers.insert(VIA, HeaderValue::from_static(shared.via()));
+            headers.insert(VIA, HeaderValue::from_static(shared.via(client.origin())));
         }
         if close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        client.head(headers, false);
         response
     }
 }

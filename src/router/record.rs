@@ -1,6 +1,6 @@
 //! The router's log line of one request (§1).
 
-use super::client_wire::Origin;
+use super::client::{Origin, Protocol};
 use super::config::Generation;
 use super::failure::Failure;
 use super::{Shared, headers};
@@ -33,6 +33,7 @@ pub(super) struct Record {
     pub(super) own_page: bool,
     /// `tls1.3` and the like, on a TLS listener.
     pub(super) tls: Option<&'static str>,
+    pub(super) protocol: Protocol,
     /// Why it failed, if it did.
     pub(super) failure: Option<Failure>,
 }
@@ -53,6 +54,7 @@ impl Record {
             wire_bytes: 0,
             own_page: false,
             tls: origin.tls,
+            protocol: origin.protocol,
             failure: None,
         }
     }
@@ -107,8 +109,8 @@ impl Record {
         match (legacy, self.tls) {
             (true, None) => line.push_str(" protocol=http"),
             (true, Some(_)) => line.push_str(" protocol=https"),
-            (false, None) => line.push_str(" protocol=http1.1 tls=false"),
-            (false, Some(version)) => write!(line, " protocol=http1.1 tls=true tls_version={version}")?,
+            (false, None) => write!(line, " protocol={} tls=false", self.protocol.logged())?,
+            (false, Some(tls)) => write!(line, " protocol={} tls=true tls_version={tls}", self.protocol.logged())?,
         }
         Ok(())
     }

@@ -4,7 +4,8 @@
 //! hyper hands over all bytes it holds, from one flat buffer, so a head begins where a write begins, and the end of a
 //! chunked body is where a write ends. A replacement stands for some of hyper's bytes and is written in their place.
 
-use http::{HeaderMap, header};
+use super::headers;
+use http::HeaderMap;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -91,20 +92,9 @@ impl Splice {
     }
 }
 
-/// Trailer lines, without those that would change framing or routing if they were taken for headers (§16).
 fn trailer_lines(trailers: &HeaderMap) -> Vec<u8> {
-    const NOT_IN_TRAILERS: [http::HeaderName; 8] = [
-        header::CONTENT_LENGTH,
-        header::TRANSFER_ENCODING,
-        header::HOST,
-        header::CONNECTION,
-        header::TE,
-        header::TRAILER,
-        header::AUTHORIZATION,
-        header::SET_COOKIE,
-    ];
     let mut lines = Vec::new();
-    for (name, value) in trailers.iter().filter(|(name, _)| !NOT_IN_TRAILERS.contains(name)) {
+    for (name, value) in trailers.iter().filter(|(name, _)| headers::is_trailer(name)) {
         write_line(&mut lines, name, value);
     }
     lines

@@ -9,5 +9,6 @@ mod e_expect_and_upgrade;
 mod f_timers_and_states;
 mod fuzz;
 mod g_keep_alive_and_log;
+mod h_http2;
 mod over_tcp;
 mod stage;

@@ -37,7 +37,7 @@ async fn router(dyno: SocketAddr, config: RouterConfig) -> Live {
     let log = move |message| drop(log.send(message));
     let address = listener.local_addr().unwrap();
     let router = Router::start(vec![Listener::http(listener)], seen, config, Clock::system(), log);
-    Live { address, router, table, lines }
+    Live { router, address, table, lines }
 }
 
 impl Live {

@@ -4,11 +4,11 @@ use crate::clock::Clock;
 use crate::model::dyno::{DynoName, DynoState};
 use crate::model::endpoint::Endpoint;
 use crate::model::timeouts::Timeouts;
-use crate::router::client_wire::Origin;
+use crate::router::client::{Origin, Protocol};
 use crate::router::config::RouterConfig;
 use crate::router::dial::{Dial, DynoStream};
 use crate::router::table::{Backend, Route, Table};
-use crate::router::{Shared, connection};
+use crate::router::{Shared, connection, http2};
 use async_trait::async_trait;
 use std::collections::HashMap;
 use std::io;
@@ -22,6 +22,8 @@ use tokio::time::{Duration, sleep, timeout};
 /// Longer than any timer of the router.
 const PATIENCE: Duration = Duration::from_secs(400);
 const PIPE: usize = 16 * 1024;
+/// Where clients come from.
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9));
 
 /// What a dialled dyno does.
 #[derive(Clone, Copy, PartialEq)]
@@ -150,9 +152,17 @@ impl Stage {
     /// A new client connection from 10.0.0.9 to port 80.
     pub(super) fn client(&self) -> Peer {
         let (near, far) = duplex(PIPE);
-        let origin = Origin { peer: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9)), port: 80, tls: None };
+        let origin = Origin { peer: PEER, port: 80, tls: None, protocol: Protocol::Http1 };
         tokio::spawn(connection::serve(Arc::clone(&self.shared), far, origin));
         Peer { pipe: near, rest: Vec::new() }
+    }
+
+    /// A new HTTP/2 connection from 10.0.0.9 to port 443, its TLS undone.
+    pub(super) fn client_of_http2(&self) -> DuplexStream {
+        let (near, far) = duplex(PIPE);
+        let origin = Origin { peer: PEER, port: 443, tls: Some("tls1.3"), protocol: Protocol::Http2 };
+        tokio::spawn(http2::serve(Arc::clone(&self.shared), far, origin));
+        near
     }
 
     /// A new client that has sent these bytes.
