@@ -1,4 +1,4 @@
-//! Python's `h11`, `websockets` and `wsproto`, as clients and as dynos: the scripts in `python/` run in a container on
+//! Python's `h11`, `h2`, `websockets` and `wsproto`, as clients and as dynos: the scripts in `python/` run in a container on
 //! the host's network, and every case of theirs must hold.
 
 use super::stand::{PATIENCE, Stand, program, route, skip};
@@ -90,18 +90,24 @@ async fn run(script: &str, at_least: usize) {
     let mut running = Script::start(image, script, &stand);
     let mut lines = BufReader::new(running.child.stdout.take().unwrap()).lines();
     let mut told = Vec::new();
-    let mut dyno = None;
+    let mut stand = Some(stand);
+    let mut stopping = None;
     let reading = async {
         while let Ok(Some(line)) = lines.next_line().await {
-            if let Some(port) = line.strip_prefix("dyno shop ") {
-                dyno = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().unwrap())));
-                stand.publish(vec![route("shop", dyno)]);
+            if let (Some(port), Some(stand)) = (line.strip_prefix("dyno shop "), &stand) {
+                let dyno = SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().unwrap()));
+                stand.publish(vec![route("shop", Some(dyno))]);
+            } else if line == "stop the router" {
+                stopping = stand.take().map(|stand| tokio::spawn(stand.stop()));
             }
             told.push(line);
         }
     };
     let ended = timeout(PATIENCE + Duration::from_secs(240), reading).await;
-    let told = told.join("\n");
+    let stopping = stopping.unwrap_or_else(|| tokio::spawn(stand.take().unwrap().stop()));
+    let log = stopping.await.unwrap();
+    let errors = log.iter().filter(|line| line.contains("at=error")).map(|line| format!("\n{line}"));
+    let told = told.join("\n") + &errors.collect::<String>();
     assert!(ended.is_ok(), "{script} does not end\n{told}");
     let status = timeout(PATIENCE, running.child.wait()).await.expect("the container ends").unwrap();
     assert!(status.success(), "{told}");
@@ -118,4 +124,9 @@ async fn python_s_h11_finds_nothing_wrong_on_either_side() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn python_s_websockets_and_wsproto_find_nothing_wrong() {
     run("ws.py", 11).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn python_s_h2_finds_nothing_wrong_over_tls() {
+    run("h2_client.py", 24).await;
 }

@@ -4,6 +4,7 @@ import faulthandler
 import os
 import ssl
 import sys
+import time
 import traceback
 
 # Nothing that is waited for takes longer, in seconds.
@@ -45,11 +46,12 @@ def run(problems):
     faulthandler.dump_traceback_later(240, exit=True)
     failed = 0
     for function in _cases:
+        began = time.monotonic()
         try:
             function()
             found, problems[:] = list(problems), []
             assert not found, f"the dyno complains: {found}"
-            tell("ok", function.__name__)
+            tell("ok", function.__name__, f"{time.monotonic() - began:.1f} s")
         except Exception:
             failed += 1
             tell("FAILED", function.__name__, *problems)

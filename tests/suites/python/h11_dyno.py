@@ -11,6 +11,8 @@ from cases import PATIENCE, pattern
 problems = []
 # Connections the router has opened.
 opened = []
+# Targets of the requests that came.
+served = []
 
 _answers = {}
 
@@ -63,6 +65,7 @@ class Connection:
             assert request.http_version == b"1.1", request
             assert [name for name, _ in request.headers].count(b"host") == 1, request.headers
             assert not self.h11.they_are_waiting_for_100_continue, "the router answers expectations itself"
+            served.append(request.target)
             path, _, query = request.target.partition(b"?")
             _answers[path](self, request, query)
             if self.h11.our_state is not h11.DONE or self.h11.their_state is not h11.DONE:
@@ -158,6 +161,13 @@ def _(connection, request, query):
     connection.h11.send_failed()
 
 
+@answers(b"/wait")
+def _(connection, request, query):
+    connection.body()
+    time.sleep(float(query))
+    connection.answer(200, sized(b"waited"), b"waited")
+
+
 @answers(b"/old")
 def _(connection, request, query):
     connection.body()
@@ -168,8 +178,8 @@ def _(connection, request, query):
 @answers(b"/byte-by-byte")
 def _(connection, request, query):
     connection.body()
-    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\nT: t\r\n\r\n"
-    for byte in answer:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    for byte in head + b"5\r\nhello\r\n6\r\n world\r\n0\r\nT: t\r\n\r\n":
         connection.sock.sendall(bytes([byte]))
         time.sleep(0.002)
     connection.h11.send_failed()
@@ -226,6 +236,8 @@ def start():
         connection = Connection(sock)
         try:
             connection.serve()
+        except OSError:
+            pass  # the router left, because its client did
         except Exception as problem:
             problems.append(repr(problem))
         finally:

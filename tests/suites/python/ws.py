@@ -8,7 +8,12 @@ import threading
 os.environ["WEBSOCKETS_MAX_FRAGMENTS"] = str(2**24)
 
 from cases import PATIENCE, ROUTER, SECURE, case, run, tell, trusting  # noqa: E402
-from websockets.exceptions import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK, InvalidStatus  # noqa: E402
+from websockets.exceptions import (  # noqa: E402
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    InvalidStatus,
+)
 from websockets.sync.client import connect  # noqa: E402
 from websockets.sync.server import serve  # noqa: E402
 from wsproto import ConnectionType, WSConnection  # noqa: E402
