@@ -13,6 +13,8 @@ PATIENCE = 30
 ROUTER = ("127.0.0.1", int(os.environ["ROUTER_PORT"]))
 SECURE = ("127.0.0.1", int(os.environ["ROUTER_TLS_PORT"]))
 
+_BLOCK = bytes((at ^ (at >> 8)) & 0xFF for at in range(65_537))
+
 _cases = []
 
 
@@ -37,8 +39,7 @@ def trusting(*protocols):
 
 def pattern(length):
     """Bytes that repeat after a prime number."""
-    block = bytes((at ^ (at >> 8)) & 0xFF for at in range(65_537))
-    return (block * (length // len(block) + 1))[:length]
+    return (_BLOCK * (length // len(_BLOCK) + 1))[:length]
 
 
 def run(problems):
