@@ -5,6 +5,7 @@ use futures_util::{SinkExt, StreamExt};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response};
@@ -38,7 +39,7 @@ pub(crate) async fn serve() -> SocketAddr {
 /// doubled or moved does not go unseen.
 pub(crate) fn pattern(length: usize) -> Vec<u8> {
     const PERIOD: usize = 65_537;
-    let block: Vec<u8> = (0..PERIOD).map(|at| ((at ^ (at >> 8)) & 0xff) as u8).collect();
+    let block: Vec<u8> = (0..PERIOD).map(|at| (at ^ (at >> 8)).to_le_bytes()[0]).collect();
     let mut bytes = block.repeat(length / PERIOD + 1);
     bytes.truncate(length);
     bytes
@@ -139,11 +140,10 @@ fn sized(headers: &HeaderMap, length: usize, response: &mut Response<Parts>) {
 
 /// The request as the dyno sees it, a line for each of its parts.
 fn seen(request: &Request<Incoming>) -> String {
-    let mut text = format!("{} {} {:?}\n", request.method(), request.uri(), request.version());
-    for (name, value) in request.headers() {
-        text += &format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()));
-    }
-    text
+    let line =
+        |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()));
+    let headers: String = request.headers().iter().map(line).collect();
+    format!("{} {} {:?}\n{headers}", request.method(), request.uri(), request.version())
 }
 
 /// Serves a WebSocket echo on a free port; text and binary messages come back as they are.

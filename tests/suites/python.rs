@@ -83,9 +83,10 @@ impl Drop for Script {
     }
 }
 
-/// Runs a script to its end: its dyno goes up, its cases run, and all of them hold.
-async fn run(script: &str, at_least: usize) {
-    let Some(image) = image().await else { return };
+/// Runs a script to its end: its dyno goes up, its cases run, and all of them hold. What it told, or nothing when it
+/// could not run.
+async fn run(script: &str, at_least: usize) -> String {
+    let Some(image) = image().await else { return String::new() };
     let stand = Stand::start(vec![route("shop", None)]).await;
     let mut running = Script::start(image, script, &stand);
     let mut lines = BufReader::new(running.child.stdout.take().unwrap()).lines();
@@ -113,20 +114,20 @@ async fn run(script: &str, at_least: usize) {
     assert!(status.success(), "{told}");
     let held = told.lines().filter(|line| line.starts_with("ok ")).count();
     assert!(held >= at_least, "{held} cases of {at_least}\n{told}");
-    println!("{told}");
+    told
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn python_s_h11_finds_nothing_wrong_on_either_side() {
-    run("h1.py", 27).await;
+    println!("{}", run("h1.py", 27).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn python_s_websockets_and_wsproto_find_nothing_wrong() {
-    run("ws.py", 11).await;
+    println!("{}", run("ws.py", 11).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn python_s_h2_finds_nothing_wrong_over_tls() {
-    run("h2_client.py", 24).await;
+    println!("{}", run("h2_client.py", 24).await);
 }

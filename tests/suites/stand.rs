@@ -92,7 +92,7 @@ impl Stand {
 
     /// Stops the router, which has nothing left in flight, and gives the log lines nobody has read.
     pub(crate) async fn stop(mut self) -> Vec<String> {
-        timeout(PATIENCE, self.router.shutdown(PATIENCE)).await.expect("the router stops");
+        timeout(PATIENCE, self.router.shutdown(PATIENCE / 2)).await.expect("the router stops");
         let mut rest = Vec::new();
         while let Ok(message) = self.lines.try_recv() {
             rest.push(message.text);

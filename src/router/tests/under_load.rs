@@ -320,9 +320,8 @@ async fn no_request_fails_while_dynos_are_replaced_restarted_and_scaled() {
     while let Some(ended) = formation.ending.join_next().await {
         ended.unwrap();
     }
-    timeout(PATIENCE, router.shutdown(PATIENCE)).await.unwrap();
-
     assert_eq!(*ledger.wrong.lock().unwrap(), Vec::<String>::new());
+    timeout(PATIENCE, router.shutdown(PATIENCE / 2)).await.unwrap();
     let served = ledger.served.lock().unwrap();
     assert!(sent >= LOAD * usize::try_from(ROUNDS).unwrap(), "{sent} requests");
     assert_eq!(served.len(), sent, "every request came to a dyno");
