@@ -14,8 +14,9 @@ use tokio::time::{Duration, timeout};
 /// The whole suite takes this long at most.
 const WHOLE: Duration = Duration::from_secs(3600);
 
-/// What it measures rather than checks (9: large messages) or an echo without compression does not speak (12, 13) is
-/// left out of the regular run.
+/// Cases of permessage-deflate, which our own echo does not speak.
+const COMPRESSION: &[&str] = &["12.*", "13.*"];
+/// What the regular run leaves out: large messages, of which the suite takes the time, and compression.
 const LONG: &[&str] = &["9.*", "12.*", "13.*"];
 
 /// Where the suite's program is.
@@ -23,11 +24,14 @@ fn wstest() -> Option<PathBuf> {
     std::env::var_os("DYNOSIM_WSTEST").map(PathBuf::from).or_else(|| program("wstest"))
 }
 
-/// An echo that runs already, or one of our own.
-async fn echo() -> SocketAddr {
+/// Which echo is asked which cases, and which not: one that runs already is there for its compression.
+async fn echo() -> (SocketAddr, &'static [&'static str], &'static [&'static str]) {
     match std::env::var("DYNOSIM_AUTOBAHN_ECHO") {
-        Ok(address) => lookup_host(&address).await.unwrap().next().unwrap(),
-        Err(_) => app::serve_websocket().await,
+        Ok(address) => (lookup_host(&address).await.unwrap().next().unwrap(), COMPRESSION, &[]),
+        Err(_) => {
+            let whole = std::env::var_os("DYNOSIM_AUTOBAHN_WHOLE").is_some();
+            (app::serve_websocket().await, &["*"], if whole { COMPRESSION } else { LONG })
+        }
     }
 }
 
@@ -36,9 +40,8 @@ async fn every_autobahn_verdict_is_the_same_through_the_router() {
     let Some(wstest) = wstest() else {
         return skip("Autobahn's wstest is not installed", &["DYNOSIM_REQUIRE_SUITES"]);
     };
-    let dyno = echo().await;
+    let (dyno, cases, without) = echo().await;
     let stand = Stand::start(vec![route("shop", Some(dyno))]).await;
-    let whole = std::env::var_os("DYNOSIM_AUTOBAHN_WHOLE").is_some();
     let folder = tempfile::tempdir().unwrap();
     let spec = json!({
         "outdir": folder.path().join("reports"),
@@ -46,8 +49,8 @@ async fn every_autobahn_verdict_is_the_same_through_the_router() {
             { "agent": "direct", "url": format!("ws://{dyno}") },
             { "agent": "router", "url": format!("ws://{}", stand.http) },
         ],
-        "cases": ["*"],
-        "exclude-cases": if whole { &[][..] } else { LONG },
+        "cases": cases,
+        "exclude-cases": without,
         "exclude-agent-cases": {},
     });
     std::fs::write(folder.path().join("spec.json"), spec.to_string()).unwrap();

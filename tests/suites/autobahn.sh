@@ -2,7 +2,7 @@
 # Autobahn's WebSocket test suite, directly and through the router; the verdicts must be the same.
 #
 #   tests/suites/autobahn.sh FOLDER           the regular cases against the test's own echo
-#   tests/suites/autobahn.sh FOLDER --whole   every case against an echo with compression: some 40 minutes
+#   tests/suites/autobahn.sh FOLDER --whole   every case, those of compression against an echo that speaks it: an hour
 #   tests/suites/autobahn.sh FOLDER --install only make the suite ready; its program is FOLDER/wstest/bin/wstest
 #
 # FOLDER keeps what is installed. The suite runs on Python 2.7 only: PYTHON2 names it, else `python2.7` or pyenv's.
@@ -30,13 +30,20 @@ fi
 [ "$mode" = --install ] && exit
 
 export DYNOSIM_WSTEST=$folder/wstest/bin/wstest DYNOSIM_REQUIRE_SUITES=1
-if [ "$mode" = --whole ]; then
-    [ -x "$folder/echo/bin/python" ] || python3 -m venv "$folder/echo"
-    "$folder/echo/bin/pip" install --quiet -r tests/suites/python/requirements.txt
-    coproc ECHO { exec "$folder/echo/bin/python" tests/suites/python/echo.py; }
-    echo_pid=$ECHO_PID
-    trap 'kill "$echo_pid"' EXIT
-    read -r port <&"${ECHO[0]}"
-    export DYNOSIM_AUTOBAHN_WHOLE=1 DYNOSIM_AUTOBAHN_ECHO=127.0.0.1:$port
+compare() {
+    local name=autobahn::every_autobahn_verdict_is_the_same_through_the_router
+    cargo test --locked --test suites -- --exact "$name" --nocapture
+}
+
+if [ "$mode" != --whole ]; then
+    compare
+    exit
 fi
-cargo test --locked --test suites -- --exact autobahn::every_autobahn_verdict_is_the_same_through_the_router --nocapture
+DYNOSIM_AUTOBAHN_WHOLE=1 compare
+[ -x "$folder/echo/bin/python" ] || python3 -m venv "$folder/echo"
+"$folder/echo/bin/pip" install --quiet -r tests/suites/python/requirements.txt
+coproc ECHO { exec "$folder/echo/bin/python" tests/suites/python/echo.py; }
+echo_pid=$ECHO_PID
+trap 'kill "$echo_pid"' EXIT
+read -r port <&"${ECHO[0]}"
+DYNOSIM_AUTOBAHN_ECHO=127.0.0.1:$port compare
