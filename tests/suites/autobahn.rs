@@ -26,13 +26,11 @@ fn wstest() -> Option<PathBuf> {
 
 /// Which echo is asked which cases, and which not: one that runs already is there for its compression.
 async fn echo() -> (SocketAddr, &'static [&'static str], &'static [&'static str]) {
-    match std::env::var("DYNOSIM_AUTOBAHN_ECHO") {
-        Ok(address) => (lookup_host(&address).await.unwrap().next().unwrap(), COMPRESSION, &[]),
-        Err(_) => {
-            let whole = std::env::var_os("DYNOSIM_AUTOBAHN_WHOLE").is_some();
-            (app::serve_websocket().await, &["*"], if whole { COMPRESSION } else { LONG })
-        }
+    if let Ok(address) = std::env::var("DYNOSIM_AUTOBAHN_ECHO") {
+        return (lookup_host(&address).await.unwrap().next().unwrap(), COMPRESSION, &[]);
     }
+    let whole = std::env::var_os("DYNOSIM_AUTOBAHN_WHOLE").is_some();
+    (app::serve_websocket().await, &["*"], if whole { COMPRESSION } else { LONG })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
