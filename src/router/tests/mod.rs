@@ -12,3 +12,4 @@ mod g_keep_alive_and_log;
 mod h_http2;
 mod over_tcp;
 mod stage;
+mod under_load;
