@@ -10,7 +10,8 @@ use super::head::{Framing, HeadScan, Refusal};
 use super::record::Record;
 use super::splice::Splice;
 use super::{Shared, failure::Failure, headers, upgrade::Tunnel};
-use http::HeaderMap;
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
@@ -119,6 +120,10 @@ impl Client for ClientWire {
     fn head(&self, headers: &mut HeaderMap, bodiless: bool) {
         let lines = if bodiless { headers::take_framing(headers) } else { Vec::new() };
         let mut state = self.lock();
+        if state.scan.is_old() && !bodiless && !headers.contains_key(CONTENT_LENGTH) {
+            // HTTP/1.0 has no chunks: the body ends with the connection, whatever the client asked for.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if !lines.is_empty() || state.scan.is_old() {
             state.splice.head(lines);
         }

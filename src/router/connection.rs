@@ -6,7 +6,8 @@ use super::client_io::ClientIo;
 use super::client_wire::ClientWire;
 use super::exchange::{self, Arrival};
 use super::{Shared, headers};
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
@@ -63,5 +64,12 @@ async fn answer(wire: Arc<ClientWire>, mut request: Request<Incoming>) -> Result
     let upgrade = (!old && headers::asks_upgrade(request.headers())).then(|| hyper::upgrade::on(&mut request));
     let closes = old && !headers::asks_keep_alive(request.headers());
     let (parts, body) = request.into_parts();
-    exchange::run(wire, Arrival { parts, body: ClientBody::Http1(body), framing, closes, upgrade }).await
+    let arrival = Arrival { parts, body: ClientBody::Http1(body), framing, closes, upgrade };
+    let mut response = exchange::run(wire, arrival).await?;
+    if old && response.headers().contains_key(CONNECTION) {
+        // hyper adds `keep-alive` to what says `close` already, if an HTTP/1.0 client asked for it and the answer is
+        // of a later version. The status line is written as HTTP/1.1 all the same.
+        *response.version_mut() = Version::HTTP_10;
+    }
+    Ok(response)
 }

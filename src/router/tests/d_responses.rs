@@ -143,6 +143,17 @@ async fn d12_chunks_are_undone_for_an_http_1_0_client() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn d12_a_body_without_a_length_closes_the_connection_of_an_http_1_0_client_that_asked_to_stay() {
+    let mut stage = Stage::new();
+    let request = "GET / HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n";
+    let (mut client, mut dyno) = asked(&mut stage, request).await;
+    dyno.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n").await;
+    let answer = client.message().await;
+    assert_eq!((answer.first_line(), answer.body.as_str()), ("HTTP/1.1 200 OK", "abc"));
+    assert_eq!((answer.one("connection"), answer.one("transfer-encoding")), (Some("close"), None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn d13_a_broken_chunk_cuts_the_answer_without_its_end() {
     let mut stage = Stage::new();
     let (mut client, mut dyno) = asked(&mut stage, GET).await;
