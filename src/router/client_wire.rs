@@ -8,7 +8,7 @@ use super::chunks::BodyScan;
 use super::client::{Client, Counted, Origin};
 use super::head::{Framing, HeadScan, Refusal};
 use super::record::Record;
-use super::splice::Splice;
+use super::splice::{CONTINUE, Splice};
 use super::{Shared, failure::Failure, headers, upgrade::Tunnel};
 use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue};
@@ -33,6 +33,8 @@ pub(super) struct ClientState {
     pub(super) fault: Option<Failure>,
     pub(super) refusal: Option<Refusal>,
     pub(super) splice: Splice,
+    /// What is left of a `100 Continue` from the dyno.
+    pub(super) interim: &'static [u8],
     pub(super) written: u64,
     /// hyper was given some of an answer that is not written.
     pub(super) unwritten: bool,
@@ -70,6 +72,7 @@ impl ClientWire {
             fault: None,
             refusal: None,
             splice: Splice::default(),
+            interim: &[],
             written: 0,
             unwritten: false,
             tunnel: None,
@@ -87,6 +90,11 @@ impl ClientWire {
         let mut state = self.lock();
         state.written = 0;
         (state.scan.framing(), state.scan.is_old())
+    }
+
+    /// Keeps hyper from asking for the body: the dyno will.
+    pub(super) fn mute_continue(&self) {
+        self.lock().splice.mute_continue();
     }
 
     pub(super) fn take_tunnel(&self) -> Option<Tunnel> {
@@ -114,6 +122,10 @@ impl Client for ClientWire {
     fn cut(&self, mut record: Record) {
         record.wire_bytes = self.lock().written;
         self.shared.log(&record);
+    }
+
+    fn go_on(&self) {
+        self.lock().interim = CONTINUE;
     }
 
     /// What hyper would not write goes in behind its back: see [`super::splice`].

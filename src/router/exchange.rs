@@ -4,6 +4,7 @@
 use super::body::{ClientBody, Cut, RequestBody, ResponseBody, collect};
 use super::checkout::{Lease, checkout};
 use super::client::Client;
+use super::dyno_io::Continue;
 use super::failure::Failure;
 use super::head::Framing;
 use super::headers::{self, Inbound};
@@ -40,6 +41,7 @@ pub(super) struct Exchange {
     began: Instant,
     framing: Framing,
     closes: bool,
+    continues: Continue,
 }
 
 /// A request, as a client's side brings it.
@@ -51,11 +53,13 @@ pub(super) struct Arrival {
     pub(super) closes: bool,
     /// `Connection` asks for an upgrade.
     pub(super) upgrade: Option<OnUpgrade>,
+    /// What becomes of the dyno's `100 Continue`.
+    pub(super) continues: Continue,
 }
 
 /// Answers one request of a client.
 pub(super) async fn run(client: Arc<dyn Client>, arrival: Arrival) -> Result<Response<ResponseBody>, Cut> {
-    let Arrival { parts, body, framing, closes, upgrade } = arrival;
+    let Arrival { parts, body, framing, closes, upgrade, continues } = arrival;
     let shared = Arc::clone(client.shared());
     let live = shared.registry.current();
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
@@ -73,6 +77,7 @@ pub(super) async fn run(client: Arc<dyn Client>, arrival: Arrival) -> Result<Res
         began: Instant::now(),
         framing,
         closes,
+        continues,
         client,
     };
     match admit(&shared, &live, index, &parts.headers, upgrade.is_some()) {
@@ -178,6 +183,7 @@ impl Exchange {
                 origin: self.client.origin(),
                 framing: self.framing,
                 upgrade,
+                continues: self.continues,
                 request_id: &record.request_id,
                 forwarded_for: &record.forwarded_for,
                 connect,
@@ -187,14 +193,17 @@ impl Exchange {
         }
         parts.uri = origin_form(parts.uri);
         parts.version = http::Version::HTTP_11;
-        lease.link.wire.begin();
+        lease.link.wire.begin(self.continues);
         let request = Request::from_parts(parts, RequestBody::new(body, Arc::clone(&lease.link.wire)));
         let mut answer = pin!(lease.link.sender.send_request(request));
-        let link = &mut lease.link;
+        let (link, client) = (&mut lease.link, &self.client);
         let answer = poll_fn(|cx| match answer.as_mut().poll(cx) {
             Poll::Ready(answer) => Poll::Ready(answer),
             Poll::Pending => {
                 let _ = link.poll(cx);
+                if link.wire.take_continue() {
+                    client.go_on();
+                }
                 answer.as_mut().poll(cx)
             }
         });
@@ -253,8 +262,9 @@ impl Exchange {
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             headers::take_framing(&mut parts.headers);
             parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        } else if self.closes || !lease.link.wire.is_request_sent() {
-            // Of a request that was answered early the rest is not read, so nothing can follow it.
+        } else if self.closes || !lease.link.wire.is_request_sent() || lease.link.wire.is_uncontinued() {
+            // Of a request that was answered early the rest is not read, so nothing can follow it. A client that was
+            // not told to go on may send its body or not.
             parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         self.client.head(&mut parts.headers, bodiless);
@@ -317,7 +327,7 @@ impl Exchange {
 
     /// The response was handed to hyper whole; the connection to the dyno may serve again.
     pub(super) fn complete(mut self, lease: Lease) {
-        if self.client.shared().pools() {
+        if self.client.shared().pools() && !lease.link.wire.is_uncontinued() {
             lease.slot.give_back(lease.link);
         }
         self.in_flight = None;

@@ -309,13 +309,24 @@ async fn a_client_that_stops_reading_is_cut_after_the_idle_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn d23_d24_interim_responses_are_dropped() {
+async fn d24_other_interim_responses_are_dropped() {
     let answer = answered(
-        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     )
     .await;
     assert_eq!((answer.status(), answer.body.as_str()), (200, "ok"));
     assert_eq!(answer.one("link"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn d23_vegur_no_expect_continue_an_unasked_100_is_passed_on_once_and_bare() {
+    let mut stage = Stage::new();
+    let (mut client, mut dyno) = asked(&mut stage, GET).await;
+    dyno.send("HTTP/1.1 100 Continue\r\nX-Foo: 1\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(client.head().await.head, "HTTP/1.1 100 Continue");
+    dyno.send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    assert_eq!(client.message().await.body, "ok");
+    client.assert_alive(&mut stage, Some(&mut dyno)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -63,6 +63,7 @@ impl Scene {
             _ => seeds.mutant(Kind::Answers, random, 2),
         });
         let mut scene = Self::plain(stream, answers.collect());
+        scene.config.end_to_end_continue = random.once_in(4);
         scene.config.half_close = random.once_in(2);
         scene.config.replay_stale = random.once_in(2);
         scene.config.session_affinity = random.once_in(8);
