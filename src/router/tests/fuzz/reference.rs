@@ -78,15 +78,16 @@ fn size_line(bytes: &[u8], extra: &mut usize) -> Result<(u64, usize), End> {
     let line = &bytes[..stop.unwrap_or(bytes.len())];
     let digits = line.iter().take_while(|b| b.is_ascii_hexdigit()).count();
     let significant = &line[line.iter().take_while(|b| **b == b'0').count().min(digits)..digits];
-    let (_, extension) = line.split_at(digits);
-    let separated = matches!(extension, [] | [b';' | b' ' | b'\t', ..]);
+    let spaces = line[digits..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let extension = &line[digits + spaces..];
+    let separated = matches!(extension, [] | [b';', ..]);
     if significant.len() > 16 || !separated || extension.iter().any(|b| *b != b'\t' && b.is_ascii_control()) {
         return Err(End::Broken);
     }
-    if digits == 0 && (stop.is_some() || !extension.is_empty()) {
+    if digits == 0 && (stop.is_some() || !line.is_empty()) {
         return Err(End::Broken);
     }
-    *extra += extension.len().saturating_sub(1);
+    *extra += line.len() - digits - usize::from(extension.starts_with(b";"));
     if *extra > EXTRA {
         return Err(End::Broken);
     }

@@ -105,12 +105,13 @@ fn fuzz_at_length() {
     let (count, seed) = (number("DYNOSIM_FUZZ", 100_000), number("DYNOSIM_FUZZ_SEED", 1));
     let from = number("DYNOSIM_FUZZ_FROM", 0);
     let (seeds, totals, next) = (Seeds::load(), Totals::default(), AtomicU64::new(from));
+    let failed = AtomicU64::new(0);
     let begin = Instant::now();
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let (done, ended) = channel::<()>();
     std::thread::scope(|scope| {
         for _ in 0..workers {
-            let (seeds, totals, next, done) = (&seeds, &totals, &next, done.clone());
+            let (seeds, totals, next, failed, done) = (&seeds, &totals, &next, &failed, done.clone());
             scope.spawn(move || {
                 let _done = done;
                 loop {
@@ -118,7 +119,9 @@ fn fuzz_at_length() {
                     if number >= from + count {
                         return;
                     }
-                    one(seeds, seed, number, totals);
+                    if catch_unwind(AssertUnwindSafe(|| one(seeds, seed, number, totals))).is_err() {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                    }
                 }
             });
         }
@@ -146,4 +149,5 @@ fn fuzz_at_length() {
         count(&totals.answers),
         count(&totals.scenes),
     );
+    assert_eq!(count(&failed), 0, "inputs failed, and were kept in the corpus");
 }

@@ -185,7 +185,9 @@ async fn client(pipe: DuplexStream, scene: &Scene) -> Vec<u8> {
 
 /// Whether all of it was taken.
 async fn send(to: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8], piece: usize, pause: Duration) -> bool {
-    for piece in bytes.chunks(piece.min(bytes.len().max(1))) {
+    // Long messages do not take for ever.
+    let piece = piece.clamp(1 + bytes.len() / 100, bytes.len().max(1));
+    for piece in bytes.chunks(piece) {
         if to.write_all(piece).await.is_err() {
             return false;
         }
@@ -326,15 +328,17 @@ fn origin_form(target: &str) -> String {
         return target.to_owned();
     }
     let uri: http::Uri = target.parse().unwrap();
-    uri.path_and_query().map_or("/".to_owned(), |path| path.as_str().to_owned())
+    let path = uri.path_and_query().map_or("", |path| path.as_str());
+    if path.starts_with('/') { path.to_owned() } else { format!("/{path}") }
 }
 
 /// Headers that the router writes itself, or writes to.
-const OWN: [&str; 14] = [
+const OWN: [&str; 15] = [
     "host",
     "connection",
     "connect-time",
     "content-length",
+    "expect",
     "server",
     "total-route-time",
     "transfer-encoding",
