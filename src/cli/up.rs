@@ -1,15 +1,14 @@
 //! `dynosim up`
 
 use super::args::Up;
-use super::session::Session;
+use super::session::{Session, config_base, environment};
 use super::{signals, stream};
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::logs::{Logs, LogsOptions};
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
 use crate::platform::down::{forget_request, was_asked};
 use crate::platform::interrupt;
-use crate::platform::port::{DEFAULT, PortChoice};
 use crate::platform::state::{Held, Holder, LockError, StateDir};
 use crate::platform::up::{UpOptions, UpSession, formation_of, up};
 use std::path::Path;
@@ -27,7 +26,7 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
     let options = UpOptions {
         quantities: args.quantities.iter().cloned().collect(),
         size: args.rules.size,
-        port: args.port.map_or(DEFAULT, PortChoice::Exactly),
+        front: args.router.options(&args.rules.timeouts, || config_base(&environment)).map_err(wrong)?,
         build: args.build.options(),
         rules: args.rules.dynos(),
         launch: args.rules.launch(),
@@ -58,6 +57,10 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
     }
     printed.finish().await;
     result.map(|why| super::code(if why == signals::DOWN { Code::Ok } else { Code::Interrupted }))
+}
+
+fn wrong(reason: String) -> PlatformError {
+    PlatformError::Project(vec![Diagnostic::error(reason)])
 }
 
 /// Takes the app, or says who has it.

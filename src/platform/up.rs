@@ -4,10 +4,10 @@ use super::builds::{self, BuildOptions, BuiltSlug};
 use super::deploy::{self, DynoRules, Ground};
 use super::error::PlatformError;
 use super::formation::{Running, TableOf};
+use super::front::{self, Front, FrontOptions};
 use super::interrupt::Interrupt;
-use super::port::{self, PortChoice};
 use super::project::Project;
-use super::report::News;
+use super::report::{News, Urls};
 use super::slate::Slate;
 use super::state::{Held, Holder};
 use super::store::{Kept, Releases};
@@ -19,12 +19,11 @@ use crate::model::formation::{self, Formation, Scale};
 use crate::model::launch::LaunchOptions;
 use crate::model::process_type::ProcessType;
 use crate::model::release::Slug;
-use crate::router::table::{Backend, Route, Table};
-use crate::router::{Listener, Router, RouterConfig};
+use crate::router::Router;
+use crate::router::table::Backend;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -38,8 +37,8 @@ pub struct UpOptions {
     pub quantities: BTreeMap<ProcessType, u32>,
     /// One size for all dynos, over the app's own.
     pub size: Option<DynoSize>,
-    /// Where the router listens.
-    pub port: PortChoice,
+    /// The router: where it listens, for whom, and how it behaves.
+    pub front: FrontOptions,
     /// How images are built.
     pub build: BuildOptions,
     /// What dynos run under.
@@ -87,7 +86,7 @@ async fn run(session: &mut UpSession, options: &UpOptions) -> Result<String, Pla
     let began = Instant::now();
     let project = Arc::clone(&session.project);
     let formation = formation_of(&project.app, options)?;
-    let (listener, port) = listen(session, options).await?;
+    let front = listen(session, options).await?;
     let ground = Ground {
         project: Arc::clone(&project),
         logs: session.logs.clone(),
@@ -96,15 +95,12 @@ async fn run(session: &mut UpSession, options: &UpOptions) -> Result<String, Pla
     };
     let (slug, slate) = prepare(&ground, &session.interrupt, options, &formation).await?;
     let mut releases = Releases::open(&project.state).map_err(PlatformError::io("read the releases"))?;
-    let table_of = table_of(&project.app);
+    let table_of = front::table_of(&project.app, &options.front);
     let expected = (!releases.is_empty()).then(|| expected(&formation));
     let table = Arc::new(watch::channel(Arc::new(table_of(expected))).0);
-    let router = start_router(&ground, vec![Listener::http(listener)], table.subscribe());
     let has_web = project.app.processes.contains_key(&ProcessType::web());
-    let url = has_web.then(|| format!("http://localhost:{port}"));
-    if let Some(url) = &url {
-        project.report.tell(News::Listening { url: url.clone() });
-    }
+    let urls = has_web.then(|| front.say(&project.report));
+    let router = front.start(&ground, options.front.router.clone(), table.subscribe());
     let release = match deploy::deploy(&ground, &mut releases, slug, &slate, &session.interrupt).await {
         Ok(release) => release,
         Err(error) => {
@@ -115,19 +111,18 @@ async fn run(session: &mut UpSession, options: &UpOptions) -> Result<String, Pla
     say_scale(&ground, &formation);
     let backends: TableOf = Arc::new(move |dynos| table_of(Some(dynos)));
     let running = Running::start(&ground, &slate, &formation, &release, &table, &backends);
-    let why = watch_over(&project, &running, &session.interrupt, url, &formation, began).await;
+    let why = watch_over(&project, &running, &session.interrupt, urls, &formation, began).await;
     project.report.tell(News::Stopping(why.clone()));
     stop(running, router, &session.interrupt, options.rules.timeouts.exit).await;
     Ok(why)
 }
 
-/// Takes the router's port and writes it into the lock file, where others look for it.
-async fn listen(session: &mut UpSession, options: &UpOptions) -> Result<(TcpListener, u16), PlatformError> {
-    let listener = port::bind(options.port, &session.project.report).await?;
-    let port = listener.local_addr().map_err(PlatformError::io("ask for the router's port"))?.port();
-    session.held.1.port = Some(port);
+/// Takes the router's ports and writes the first into the lock file, where others look for it.
+async fn listen(session: &mut UpSession, options: &UpOptions) -> Result<Front, PlatformError> {
+    let front = Front::open(&session.project, &options.front).await?;
+    session.held.1.port = Some(front.port());
     session.held.0.write(&session.held.1).map_err(PlatformError::io("write the lock file"))?;
-    Ok((listener, port))
+    Ok(front)
 }
 
 /// Cleans up after dead runs, makes the network and the images, and checks every command: all before anything starts.
@@ -158,12 +153,6 @@ async fn prepare(
     Ok((built.slug, slate))
 }
 
-fn start_router(ground: &Ground, listeners: Vec<Listener>, table: watch::Receiver<Arc<Table>>) -> Router {
-    let config = RouterConfig::new(ground.rules.timeouts.clone());
-    let logs = ground.logs.clone();
-    Router::start(listeners, table, config, ground.project.clock.clone(), move |line| logs.publish(&line))
-}
-
 /// Stops dynos and router side by side: requests in flight end while their dynos do.
 async fn stop(running: Running, router: Router, interrupt: &Interrupt, grace: Duration) {
     tokio::join!(running.stop(interrupt.forced()), async {
@@ -179,7 +168,7 @@ async fn watch_over(
     project: &Project,
     running: &Running,
     interrupt: &Interrupt,
-    url: Option<String>,
+    urls: Option<Urls>,
     formation: &Formation,
     began: Instant,
 ) -> String {
@@ -188,7 +177,7 @@ async fn watch_over(
     tokio::select! {
         () = &mut ready => {
             let formation = formation.iter().map(|(name, scale)| (name.clone(), scale.quantity)).collect();
-            project.report.tell(News::Ready { url, formation, took: began.elapsed() });
+            project.report.tell(News::Ready { urls, formation, took: began.elapsed() });
         }
         why = interrupt.wanted() => return why,
     }
@@ -249,22 +238,4 @@ fn expected(formation: &Formation) -> Vec<Backend> {
         endpoint: None,
     };
     (1..=quantity).map(backend).collect()
-}
-
-/// How the router's table is made for this app; `None` before there is a release (H81).
-fn table_of(app: &App) -> Arc<dyn Fn(Option<Vec<Backend>>) -> Table + Send + Sync> {
-    let page = |name: &str| app.config.get(name).map(|var| var.value.clone());
-    let (error_page_url, maintenance_page_url) = (page("ERROR_PAGE_URL"), page("MAINTENANCE_PAGE_URL"));
-    let name = app.name.clone();
-    Arc::new(move |dynos| Table {
-        apps: vec![Route {
-            app: name.clone(),
-            hosts: Vec::new(),
-            maintenance: false,
-            blank: dynos.is_none(),
-            dynos: dynos.unwrap_or_default(),
-            error_page_url: error_page_url.clone(),
-            maintenance_page_url: maintenance_page_url.clone(),
-        }],
-    })
 }
