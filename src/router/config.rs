@@ -34,9 +34,6 @@ pub struct RouterConfig {
     /// Send a request again, once, when a pooled connection turns out closed before a byte of it was answered and
     /// the request has no body. Heroku does not: it answers H13 (§9.2).
     pub replay_stale: bool,
-    /// The labs flag `http-end-to-end-continue`: HTTP/1.1 clients get the dyno's `100 Continue` instead of the
-    /// router's own, and the dyno their `Expect` (§10).
-    pub end_to_end_continue: bool,
     /// `http-session-affinity` (§12).
     pub session_affinity: bool,
     /// Emit the `Nel`, `Report-To` and `Reporting-Endpoints` headers (§6).
@@ -63,7 +60,6 @@ impl RouterConfig {
             keep_alive_to_dynos: true,
             http2: true,
             replay_stale: false,
-            end_to_end_continue: false,
             session_affinity: false,
             network_error_logging: false,
             quarantine_is_h34: false,
