@@ -47,10 +47,17 @@ struct DynoState {
     fault: Option<Failure>,
     splice: Splice,
     continues: Continue,
-    /// It has sent `100 Continue`.
-    continued: bool,
-    /// The client does not know yet.
-    untold: bool,
+    continued: Continued,
+}
+
+/// Whether `100 Continue` has come.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Continued {
+    #[default]
+    No,
+    /// It has, and the client is still to be told.
+    Untold,
+    Done,
 }
 
 /// What becomes of the dyno's `100 Continue` (§10).
@@ -78,11 +85,13 @@ enum Phase {
 impl DynoState {
     /// A `100 Continue` has come.
     fn go_on(&mut self) -> Result<(), Failure> {
-        if self.continued && self.continues == Continue::Awaited {
-            return Err(Failure::SecondContinue);
-        }
-        self.untold |= !self.continued && self.continues != Continue::Dropped;
-        self.continued = true;
+        self.continued = match (&self.continued, self.continues) {
+            (Continued::No, Continue::Dropped) => Continued::Done,
+            (Continued::No, _) => Continued::Untold,
+            (_, Continue::Awaited) => return Err(Failure::SecondContinue),
+            (Continued::Untold, _) => Continued::Untold,
+            (Continued::Done, _) => Continued::Done,
+        };
         Ok(())
     }
 }
@@ -103,13 +112,18 @@ impl DynoWire {
 
     /// Whether the client is to be sent `100 Continue` now.
     pub(super) fn take_continue(&self) -> bool {
-        std::mem::take(&mut self.lock().untold)
+        let mut state = self.lock();
+        let untold = state.continued == Continued::Untold;
+        if untold {
+            state.continued = Continued::Done;
+        }
+        untold
     }
 
     /// The client waited for `100 Continue`, and got none.
     pub(super) fn is_uncontinued(&self) -> bool {
         let state = self.lock();
-        state.continues == Continue::Awaited && !state.continued
+        state.continues == Continue::Awaited && state.continued == Continued::No
     }
 
     /// The response is over.
