@@ -17,7 +17,7 @@ use super::upgrade::Tunnel;
 use super::{Shared, affinity};
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, request, response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request, response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use std::future::poll_fn;
@@ -192,7 +192,7 @@ impl Exchange {
             headers::to_dyno(&mut parts.headers, &inbound, self.client.shared());
         }
         parts.uri = origin_form(parts.uri);
-        parts.version = http::Version::HTTP_11;
+        parts.version = Version::HTTP_11;
         lease.link.wire.begin(self.continues);
         let request = Request::from_parts(parts, RequestBody::new(body, Arc::clone(&lease.link.wire)));
         let mut answer = pin!(lease.link.sender.send_request(request));
@@ -222,6 +222,8 @@ impl Exchange {
         upgrade: Option<OnUpgrade>,
     ) -> Result<Response<ResponseBody>, Cut> {
         let (mut parts, mut incoming) = response.into_parts();
+        // hyper would send the next request as HTTP/1.0, too, and a chunked one without its body.
+        lease.link.spent = parts.version == Version::HTTP_10 || lease.link.wire.is_uncontinued();
         let switching = parts.status == StatusCode::SWITCHING_PROTOCOLS;
         if switching && upgrade.is_none() {
             return self.fail(Failure::BadResponse);
@@ -268,7 +270,7 @@ impl Exchange {
             parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         self.client.head(&mut parts.headers, bodiless);
-        parts.version = http::Version::HTTP_11;
+        parts.version = Version::HTTP_11;
         self.client.handed_over();
         if let Some(record) = &mut self.record {
             record.status = parts.status.as_u16();
@@ -327,7 +329,7 @@ impl Exchange {
 
     /// The response was handed to hyper whole; the connection to the dyno may serve again.
     pub(super) fn complete(mut self, lease: Lease) {
-        if self.client.shared().pools() && !lease.link.wire.is_uncontinued() {
+        if self.client.shared().pools() {
             lease.slot.give_back(lease.link);
         }
         self.in_flight = None;
@@ -390,7 +392,8 @@ fn origin_form(uri: Uri) -> Uri {
     let mut parts = uri.into_parts();
     parts.scheme = None;
     parts.authority = None;
-    if parts.path_and_query.is_none() {
+    // Of `http://a#b` there is one that says it is this, and is empty.
+    if parts.path_and_query.as_ref().is_none_or(|path| path == "/") {
         parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
     }
     Uri::from_parts(parts).unwrap_or_default()
