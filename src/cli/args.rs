@@ -270,7 +270,7 @@ pub(super) struct Rules {
     pub(super) size: Option<DynoSize>,
     /// real, heroku (with its long crash back-off), fast, or NAME=TIME,…
     ///
-    /// Names: boot, exit, backoff, started, metrics, release, connect, queue, first-byte, idle, head, keep-alive,
+    /// Names: boot, exit, backoff, started, metrics, cycle, release, connect, queue, first-byte, idle, head, keep-alive,
     /// pool-idle, quarantine. Times: 500ms, 5s, 2m, 1h. Example: --timeouts fast,boot=10s
     #[arg(long, value_name = "TIMES", default_value = "real", value_parser = timeouts)]
     pub(super) timeouts: Timeouts,

@@ -11,6 +11,7 @@ use crate::manifest::{EnvFileOption, LoadOptions};
 use crate::model::launch::LaunchOptions;
 use crate::platform::PlatformError;
 use crate::platform::builds::BuildOptions;
+use crate::platform::control::Reload;
 use crate::platform::deploy::DynoRules;
 use crate::platform::project::{Place, Project, Sources};
 use crate::platform::report::{News, Reporter};
@@ -62,7 +63,24 @@ impl Session {
     /// Reads the project's files and says what is worth saying about them.
     pub(super) fn sources(&self, build: &BuildArgs, least: Severity) -> Result<Sources, PlatformError> {
         let place = self.place()?;
-        let options = LoadOptions {
+        let sources = Sources::read(&place, self.load_options(&place, build)?, &self.clock)?;
+        sources.tell(&self.report, least);
+        Ok(sources)
+    }
+
+    /// Reads the project's files again, as they are then.
+    pub(super) fn reload(&self, build: &BuildArgs) -> Result<Reload, PlatformError> {
+        let place = self.place()?;
+        let (options, clock) = (self.load_options(&place, build)?, self.clock.clone());
+        Ok(Arc::new(move || {
+            let sources = Sources::read(&place, options.clone(), &clock)?;
+            sources.loaded.require_config().map_err(PlatformError::Project)?;
+            Ok(sources.loaded.app)
+        }))
+    }
+
+    fn load_options(&self, place: &Place, build: &BuildArgs) -> Result<LoadOptions, PlatformError> {
+        Ok(LoadOptions {
             root: place.folder.clone(),
             recursive: self.common.recursive,
             env_files: self.common.env.iter().map(|path| env_file(path)).collect::<Result<_, _>>()?,
@@ -70,10 +88,7 @@ impl Session {
             build_args: build.args.iter().cloned().collect(),
             context_path: build.context_path.as_deref().map(absolute).transpose()?,
             ..LoadOptions::default()
-        };
-        let sources = Sources::read(&place, options, &self.clock)?;
-        sources.tell(&self.report, least);
-        Ok(sources)
+        })
     }
 
     /// Finds the engine; `folder` is where it keeps files that dynos see.

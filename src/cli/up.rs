@@ -11,6 +11,7 @@ use crate::platform::down::{forget_request, was_asked};
 use crate::platform::interrupt;
 use crate::platform::state::{Held, Holder, LockError, StateDir};
 use crate::platform::up::{UpOptions, UpSession, formation_of, up};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -32,7 +33,8 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
         launch: args.rules.launch(),
     };
     // What is wrong with the command line is said before an engine is looked for.
-    formation_of(&sources.loaded.app, &options)?;
+    formation_of(&sources.loaded.app, &BTreeMap::new(), &options)?;
+    let reload = session.reload(&args.build)?;
     let state = sources.state.clone();
     let app = sources.loaded.app.name.clone();
     let (run, _alive) = state.open_run(&session.clock).await.map_err(PlatformError::io("register the run"))?;
@@ -51,7 +53,9 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
         .map_err(PlatformError::io("open the log"))?;
     stream::watch_journal(&logs, session.report.clone());
     let printed = stream::print_from_now(&logs, session.printer, session.report.clone());
-    let result = up(UpSession { project, logs: logs.clone(), held, interrupt }, &options).await;
+    let result =
+        up(UpSession { project, logs: logs.clone(), held, interrupt, reload, attend: Box::new(|_| ()) }, &options)
+            .await;
     if let Err(error) = logs.close().await {
         session.report.note(error.to_string());
     }

@@ -7,9 +7,8 @@ use super::port::{self, Bound, PortChoice};
 use super::project::Project;
 use super::report::{News, Reporter, Urls};
 use super::trust;
-use crate::model::app::App;
 use crate::model::domain::Domain;
-use crate::router::table::{Backend, HostRule, Route, Table};
+use crate::router::table::Table;
 use crate::router::{Listener, Router, RouterConfig};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -139,21 +138,4 @@ async fn certify(
 /// A domain for a shell: a star is not to be replaced by file names.
 fn quoted(name: &str) -> String {
     if name.contains('*') { format!("'{name}'") } else { name.to_owned() }
-}
-
-/// How the router's table is made for this app; `None` before there is a release (H81).
-pub fn table_of(app: &App, options: &FrontOptions) -> Arc<dyn Fn(Option<Vec<Backend>>) -> Table + Send + Sync> {
-    let page = |name: &str| app.config.get(name).map(|var| var.value.clone()).filter(|url| !url.is_empty());
-    let route = Route {
-        app: app.name.clone(),
-        hosts: options.domains.iter().map(|domain| HostRule::parse(domain.as_str())).collect(),
-        maintenance: options.maintenance,
-        error_page_url: page("ERROR_PAGE_URL"),
-        maintenance_page_url: page("MAINTENANCE_PAGE_URL"),
-        ..Route::default()
-    };
-    Arc::new(move |dynos| {
-        let route = Route { blank: dynos.is_none(), dynos: dynos.unwrap_or_default(), ..route.clone() };
-        Table { apps: vec![route] }
-    })
 }

@@ -4,10 +4,10 @@
 
 pub mod authority;
 pub mod builds;
+pub mod control;
 pub mod deploy;
 pub mod down;
 pub mod error;
-pub mod formation;
 pub mod front;
 pub mod interrupt;
 pub mod one_off;
