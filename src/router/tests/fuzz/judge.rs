@@ -74,7 +74,7 @@ pub(super) fn requests(bytes: &[u8], random: &mut Random) {
 
 /// The headers as hyper's server keeps them: no length beside chunks, and equal lengths once.
 fn one_framing(headers: &[Header]) -> Vec<Header> {
-    let mut lengths = if reference::values(headers, "transfer-encoding").is_empty() { 1 } else { 0 };
+    let mut lengths = i32::from(reference::values(headers, "transfer-encoding").is_empty());
     let mut keep = |header: &&Header| {
         let spare = header.0 == "content-length" && lengths == 0;
         lengths -= i32::from(header.0 == "content-length" && !spare);

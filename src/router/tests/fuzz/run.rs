@@ -35,7 +35,7 @@ impl Totals {
 fn one(seeds: &Seeds, seed: u64, number: u64, totals: &Totals) {
     let mut random = Random::new(seed, number);
     let random = &mut random;
-    if number % SCENES == 0 {
+    if number.is_multiple_of(SCENES) {
         let scene = Scene::any(seeds, random);
         let judged = catch_unwind(AssertUnwindSafe(|| scene::play(&scene)));
         judged.unwrap_or_else(|panic| {
@@ -139,11 +139,11 @@ fn fuzz_at_length() {
     });
     let count = |n: &AtomicU64| n.load(Ordering::Relaxed);
     println!(
-        "{} inputs of seed {seed} in {:.0?}, {:.0}/s: {} request streams, {} chunked bodies, {} answers, and {} times \
+        "{} inputs of seed {seed} in {:.0?}, {}/s: {} request streams, {} chunked bodies, {} answers, and {} times \
          a client and a dyno with the whole router between them",
         totals.all(),
         begin.elapsed(),
-        totals.all() as f64 / begin.elapsed().as_secs_f64(),
+        totals.all() / begin.elapsed().as_secs().max(1),
         count(&totals.requests),
         count(&totals.bodies),
         count(&totals.answers),
