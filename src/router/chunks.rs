@@ -22,6 +22,8 @@ enum State {
     Counted(u64),
     /// A chunk size, with whether a digit was seen.
     Size(u64, bool),
+    /// Space behind a chunk size.
+    Space(u64),
     Extension(u64),
     SizeEnd(u64),
     Data(u64),
@@ -92,8 +94,9 @@ impl BodyScan {
                     None => State::Broken,
                 }
             }
-            (State::Size(size, true) | State::Extension(size), b'\r') => State::SizeEnd(size),
-            (State::Size(size, true), b';' | b' ' | b'\t') => State::Extension(size),
+            (State::Size(size, true) | State::Space(size) | State::Extension(size), b'\r') => State::SizeEnd(size),
+            (State::Size(size, true) | State::Space(size), b';') => State::Extension(size),
+            (State::Size(size, true) | State::Space(size), b' ' | b'\t') => self.counted(State::Space(size)),
             (State::Extension(size), byte) if byte == b'\t' || !byte.is_ascii_control() => {
                 self.counted(State::Extension(size))
             }
@@ -168,6 +171,7 @@ mod tests {
     fn chunked_bodies_end_where_they_end_however_they_are_cut() {
         assert_eq!(chunked(b"3\r\nabc\r\n0\r\n\r\n"), Progress::Done(13));
         assert_eq!(chunked(b"3\r\nabc\r\n0\r\n\r\nGET /"), Progress::Done(13));
+        assert_eq!(chunked(b"3 \t ;x\r\nabc\r\n0 \r\n\r\n"), Progress::Done(19));
         assert_eq!(chunked(b"00000A;x=\"y\"\r\n0123456789\r\n0\r\na: b\r\n\r\n"), Progress::Done(37));
         assert_eq!(chunked(b"2\r\n\r\r\r\n0\r\n\r\n"), Progress::Done(12));
     }
@@ -189,6 +193,8 @@ mod tests {
             (b"0x5\r\n", 1),
             (b"+5\r\n", 0),
             (b"5_0\r\n", 1),
+            (b"5 0\r\n", 2),
+            (b"0\t0\r\n\r\n", 2),
             (b"10000000000000000\r\n", 16),
             (b"3\r\nabcd\r\n", 6),
             (b"3\r\nabc\n", 6),

@@ -58,6 +58,9 @@ pub(super) trait Client: Send + Sync {
     /// the framing headers say; they are kept for the client all the same (§9.1).
     fn head(&self, headers: &mut HeaderMap, bodiless: bool);
 
+    /// Sends `100 Continue`. Only HTTP/1.1 clients get one from the dyno.
+    fn go_on(&self) {}
+
     /// Trailers that end the response; what comes back is still to be sent as a frame of the body.
     fn trailers(&self, trailers: HeaderMap) -> Option<HeaderMap>;
 

@@ -180,6 +180,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
         Poll::Ready(Ok(Next::End))
     }
 
+    /// Writes what there is of the dyno's `100 Continue`, which comes before all that hyper has to write.
+    fn poll_interim(&mut self, cx: &mut Context<'_>, state: &mut ClientState) -> Poll<io::Result<()>> {
+        while !state.interim.is_empty() {
+            let n = ready!(Pin::new(&mut self.socket).poll_write(cx, state.interim))?;
+            if n == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            state.interim = &state.interim[n..];
+        }
+        Poll::Ready(Ok(()))
+    }
+
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.lingering.start(|| Instant::now() + LINGER);
         loop {
@@ -242,8 +254,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ClientIo<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let mut state = this.wire.lock();
-        match state.splice.poll_write(&mut this.socket, cx, bytes) {
+        let wire = Arc::clone(&this.wire);
+        let mut state = wire.lock();
+        let written = match this.poll_interim(cx, &mut state) {
+            Poll::Ready(Ok(())) => state.splice.poll_write(&mut this.socket, cx, bytes),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        };
+        match written {
             Poll::Ready(Ok(n)) => {
                 this.writing.clear();
                 state.written += n as u64;
@@ -264,9 +282,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(Pin::new(&mut this.socket).poll_flush(cx))?;
-        let wire = &this.wire;
+        let wire = Arc::clone(&this.wire);
         let mut state = wire.lock();
+        ready!(this.poll_interim(cx, &mut state))?;
+        ready!(Pin::new(&mut this.socket).poll_flush(cx))?;
         state.unwritten = false;
         if !matches!(state.answer, Answer::Leaving(_)) {
             return Poll::Ready(Ok(()));

@@ -8,9 +8,10 @@ use super::chunks::BodyScan;
 use super::client::{Client, Counted, Origin};
 use super::head::{Framing, HeadScan, Refusal};
 use super::record::Record;
-use super::splice::Splice;
+use super::splice::{CONTINUE, Splice};
 use super::{Shared, failure::Failure, headers, upgrade::Tunnel};
-use http::HeaderMap;
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
@@ -35,6 +36,8 @@ pub(super) struct ClientState {
     pub(super) fault: Option<Failure>,
     pub(super) refusal: Option<Refusal>,
     pub(super) splice: Splice,
+    /// What is left of a `100 Continue` from the dyno.
+    pub(super) interim: &'static [u8],
     pub(super) written: u64,
     /// Requests so far.
     pub(super) requests: u32,
@@ -74,6 +77,7 @@ impl ClientWire {
             fault: None,
             refusal: None,
             splice: Splice::default(),
+            interim: &[],
             written: 0,
             requests: 0,
             unwritten: false,
@@ -95,6 +99,11 @@ impl ClientWire {
         state.requests += 1;
         let last = self.shared.config.is_legacy() && state.requests >= LEGACY_REQUESTS;
         (state.scan.framing(), state.scan.is_old(), last)
+    }
+
+    /// Keeps hyper from asking for the body: the dyno will.
+    pub(super) fn mute_continue(&self) {
+        self.lock().splice.mute_continue();
     }
 
     pub(super) fn take_tunnel(&self) -> Option<Tunnel> {
@@ -124,10 +133,18 @@ impl Client for ClientWire {
         self.shared.log(&record);
     }
 
+    fn go_on(&self) {
+        self.lock().interim = CONTINUE;
+    }
+
     /// What hyper would not write goes in behind its back: see [`super::splice`].
     fn head(&self, headers: &mut HeaderMap, bodiless: bool) {
         let lines = if bodiless { headers::take_framing(headers) } else { Vec::new() };
         let mut state = self.lock();
+        if state.scan.is_old() && !bodiless && !headers.contains_key(CONTENT_LENGTH) {
+            // HTTP/1.0 has no chunks: the body ends with the connection, whatever the client asked for.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if !lines.is_empty() || state.scan.is_old() {
             state.splice.head(lines);
         }

@@ -4,9 +4,11 @@ use super::body::{ClientBody, Cut, ResponseBody};
 use super::client::Origin;
 use super::client_io::ClientIo;
 use super::client_wire::ClientWire;
+use super::dyno_io::Continue;
 use super::exchange::{self, Arrival};
 use super::{Shared, headers};
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
@@ -62,6 +64,22 @@ async fn answer(wire: Arc<ClientWire>, mut request: Request<Incoming>) -> Result
     let (framing, old, last) = wire.open();
     let upgrade = (!old && headers::asks_upgrade(request.headers())).then(|| hyper::upgrade::on(&mut request));
     let closes = last || old && !headers::asks_keep_alive(request.headers());
+    let continues = match headers::expects_continue(request.headers()) {
+        _ if old => Continue::Dropped,
+        true if wire.shared.config.end_to_end_continue => {
+            wire.mute_continue();
+            Continue::Awaited
+        }
+        true => Continue::Dropped,
+        false => Continue::Passed,
+    };
     let (parts, body) = request.into_parts();
-    exchange::run(wire, Arrival { parts, body: ClientBody::Http1(body), framing, closes, upgrade }).await
+    let arrival = Arrival { parts, body: ClientBody::Http1(body), framing, closes, upgrade, continues };
+    let mut response = exchange::run(wire, arrival).await?;
+    if old && response.headers().contains_key(CONNECTION) {
+        // hyper adds `keep-alive` to what says `close` already, if an HTTP/1.0 client asked for it and the answer is
+        // of a later version. The status line is written as HTTP/1.1 all the same.
+        *response.version_mut() = Version::HTTP_10;
+    }
+    Ok(response)
 }

@@ -1,6 +1,7 @@
 //! The dyno's side of a connection, between its socket and hyper.
 //!
-//! A response head is kept here until it has passed [`AnswerScan`]; interim responses are dropped. It keeps the
+//! A response head is kept here until it has passed [`AnswerScan`]; interim responses are dropped, but for a
+//! `100 Continue` that the client may have. It keeps the
 //! dyno's timers (§7): 30 s to the first byte, from when the whole request was written, and 55 s from byte to byte
 //! after it. A timer counts only while hyper wants to read: a client that takes its time is not the dyno's silence.
 //!
@@ -45,6 +46,30 @@ struct DynoState {
     answered: bool,
     fault: Option<Failure>,
     splice: Splice,
+    continues: Continue,
+    continued: Continued,
+}
+
+/// Whether `100 Continue` has come.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Continued {
+    #[default]
+    No,
+    /// It has, and the client is still to be told.
+    Untold,
+    Done,
+}
+
+/// What becomes of the dyno's `100 Continue` (§10).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Continue {
+    /// It is dropped.
+    #[default]
+    Dropped,
+    /// The first is passed on, though nobody asked for it.
+    Passed,
+    /// The client waits for it, so there may be one only.
+    Awaited,
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +82,20 @@ enum Phase {
     Body,
 }
 
+impl DynoState {
+    /// A `100 Continue` has come.
+    fn go_on(&mut self) -> Result<(), Failure> {
+        self.continued = match (&self.continued, self.continues) {
+            (Continued::No, Continue::Dropped) => Continued::Done,
+            (Continued::No, _) => Continued::Untold,
+            (_, Continue::Awaited) => return Err(Failure::SecondContinue),
+            (Continued::Untold, _) => Continued::Untold,
+            (Continued::Done, _) => Continued::Done,
+        };
+        Ok(())
+    }
+}
+
 impl DynoWire {
     pub(super) fn new(first_byte: Duration, idle: Duration) -> Arc<Self> {
         Arc::new(Self { first_byte, idle, state: Mutex::new(DynoState::default()) })
@@ -67,8 +106,24 @@ impl DynoWire {
     }
 
     /// A request is about to be sent.
-    pub(super) fn begin(&self) {
-        *self.lock() = DynoState { phase: Phase::Head(AnswerScan::default()), ..DynoState::default() };
+    pub(super) fn begin(&self, continues: Continue) {
+        *self.lock() = DynoState { phase: Phase::Head(AnswerScan::default()), continues, ..DynoState::default() };
+    }
+
+    /// Whether the client is to be sent `100 Continue` now.
+    pub(super) fn take_continue(&self) -> bool {
+        let mut state = self.lock();
+        let untold = state.continued == Continued::Untold;
+        if untold {
+            state.continued = Continued::Done;
+        }
+        untold
+    }
+
+    /// The client waited for `100 Continue`, and got none.
+    pub(super) fn is_uncontinued(&self) -> bool {
+        let state = self.lock();
+        state.continues == Continue::Awaited && state.continued == Continued::No
     }
 
     /// The response is over.
@@ -150,7 +205,15 @@ impl DynoIo {
             match scan.scan(&self.head) {
                 Scan::Done(length) => return Poll::Ready(Ok(length)),
                 Scan::Interim(length) => {
+                    if self.head[9..12] == *b"100"
+                        && let Err(failure) = state.go_on()
+                    {
+                        state.fault = Some(failure);
+                        break Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                    }
                     self.head.advance(length);
+                    // The times of §7 are those of a response, which this is not while the request is being sent.
+                    state.answered = state.sent || !self.head.is_empty();
                     continue;
                 }
                 Scan::Refused(failure) => {

@@ -4,7 +4,8 @@
 use super::body::{ClientBody, Cut, RequestBody, ResponseBody, collect};
 use super::checkout::{Lease, checkout};
 use super::client::Client;
-use super::failure::{Failure, Verdict};
+use super::dyno_io::Continue;
+use super::failure::Failure;
 use super::head::Framing;
 use super::headers::{self, Inbound};
 use super::pages::Page;
@@ -16,7 +17,7 @@ use super::upgrade::Tunnel;
 use super::{Shared, affinity};
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, request, response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request, response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use std::future::poll_fn;
@@ -40,6 +41,7 @@ pub(super) struct Exchange {
     began: Instant,
     framing: Framing,
     closes: bool,
+    continues: Continue,
 }
 
 /// A request, as a client's side brings it.
@@ -51,11 +53,13 @@ pub(super) struct Arrival {
     pub(super) closes: bool,
     /// `Connection` asks for an upgrade.
     pub(super) upgrade: Option<OnUpgrade>,
+    /// What becomes of the dyno's `100 Continue`.
+    pub(super) continues: Continue,
 }
 
 /// Answers one request of a client.
 pub(super) async fn run(client: Arc<dyn Client>, arrival: Arrival) -> Result<Response<ResponseBody>, Cut> {
-    let Arrival { parts, body, framing, closes, upgrade } = arrival;
+    let Arrival { parts, body, framing, closes, upgrade, continues } = arrival;
     let shared = Arc::clone(client.shared());
     let live = shared.registry.current();
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
@@ -73,6 +77,7 @@ pub(super) async fn run(client: Arc<dyn Client>, arrival: Arrival) -> Result<Res
         began: Instant::now(),
         framing,
         closes,
+        continues,
         client,
     };
     match admit(&shared, &live, index, &parts.headers, upgrade.is_some()) {
@@ -178,6 +183,7 @@ impl Exchange {
                 origin: self.client.origin(),
                 framing: self.framing,
                 upgrade,
+                continues: self.continues,
                 request_id: &record.request_id,
                 forwarded_for: &record.forwarded_for,
                 connect,
@@ -186,15 +192,18 @@ impl Exchange {
             headers::to_dyno(&mut parts.headers, &inbound, self.client.shared());
         }
         parts.uri = origin_form(parts.uri);
-        parts.version = http::Version::HTTP_11;
-        lease.link.wire.begin();
+        parts.version = Version::HTTP_11;
+        lease.link.wire.begin(self.continues);
         let request = Request::from_parts(parts, RequestBody::new(body, Arc::clone(&lease.link.wire)));
         let mut answer = pin!(lease.link.sender.send_request(request));
-        let link = &mut lease.link;
+        let (link, client) = (&mut lease.link, &self.client);
         let answer = poll_fn(|cx| match answer.as_mut().poll(cx) {
             Poll::Ready(answer) => Poll::Ready(answer),
             Poll::Pending => {
                 let _ = link.poll(cx);
+                if link.wire.take_continue() {
+                    client.go_on();
+                }
                 answer.as_mut().poll(cx)
             }
         });
@@ -213,6 +222,8 @@ impl Exchange {
         upgrade: Option<OnUpgrade>,
     ) -> Result<Response<ResponseBody>, Cut> {
         let (mut parts, mut incoming) = response.into_parts();
+        // hyper would send the next request as HTTP/1.0, too, and a chunked one without its body.
+        lease.link.spent = parts.version == Version::HTTP_10 || lease.link.wire.is_uncontinued();
         let switching = parts.status == StatusCode::SWITCHING_PROTOCOLS;
         if switching && upgrade.is_none() {
             return self.fail(Failure::BadResponse);
@@ -253,12 +264,13 @@ impl Exchange {
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             headers::take_framing(&mut parts.headers);
             parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        } else if self.closes || !lease.link.wire.is_request_sent() {
-            // Of a request that was answered early the rest is not read, so nothing can follow it.
+        } else if self.closes || !lease.link.wire.is_request_sent() || lease.link.wire.is_uncontinued() {
+            // Of a request that was answered early the rest is not read, so nothing can follow it. A client that was
+            // not told to go on may send its body or not.
             parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         self.client.head(&mut parts.headers, bodiless);
-        parts.version = http::Version::HTTP_11;
+        parts.version = Version::HTTP_11;
         self.client.handed_over();
         if let Some(record) = &mut self.record {
             record.status = parts.status.as_u16();
@@ -332,7 +344,7 @@ impl Exchange {
             return Err(Cut);
         };
         let unread = self.closes || self.framing != Framing::None || verdict.cause.is_some();
-        let response = self.page(kind, &verdict, unread);
+        let response = kind.of_failure(&*self.client, self.route(), &verdict, self.record.as_ref(), unread);
         if let Some(mut record) = self.record.take() {
             record.failure = Some(failure);
             record.status = verdict.status;
@@ -343,15 +355,6 @@ impl Exchange {
             self.client.finish(Some(record));
         }
         Ok(response)
-    }
-
-    fn page(&self, kind: Page, verdict: &Verdict, close: bool) -> Response<ResponseBody> {
-        if let (true, Some(record)) = (self.client.shared().config.inline_pages, &self.record) {
-            return kind.inline(&*self.client, verdict, record, close);
-        }
-        let route = self.route();
-        let url = if kind == Page::Maintenance { &route.maintenance_page_url } else { &route.error_page_url };
-        kind.response(&*self.client, verdict.status, url.as_deref(), close)
     }
 
     /// Ends the exchange in the middle of its response, or without any.
@@ -387,7 +390,8 @@ fn origin_form(uri: Uri) -> Uri {
     let mut parts = uri.into_parts();
     parts.scheme = None;
     parts.authority = None;
-    if parts.path_and_query.is_none() {
+    // Of `http://a#b` there is one that says it is this, and is empty.
+    if parts.path_and_query.as_ref().is_none_or(|path| path == "/") {
         parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
     }
     Uri::from_parts(parts).unwrap_or_default()

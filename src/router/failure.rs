@@ -48,6 +48,8 @@ pub(super) enum Failure {
     Idle,
     /// Not an HTTP/1 response.
     BadResponse,
+    /// A second `100 Continue`, when the first was passed on for the client to wait for.
+    SecondContinue,
     /// A response over one of the limits.
     Restricted(Restriction),
     /// The router was stopped first.
@@ -115,6 +117,7 @@ impl Failure {
             Self::Refused => error(H::H21),
             Self::ConnectionLimit => error(H::H22),
             Self::Forced => Verdict { page: None, ..error(H::H24) },
+            Self::SecondContinue => Verdict { status: 502, ..error(H::H17) },
             Self::Restricted(which) => Verdict { desc: which.title(), ..error(H::H25) },
             Self::Expectation => request(417, "unsupported expect header value", Page::Empty),
             Self::BadHeader => request(400, "bad header", Page::Empty),

@@ -104,8 +104,13 @@ impl HeadScan {
 
     /// Looks at what is new in `bytes`, which begin where the head begins.
     pub(super) fn scan(&mut self, bytes: &[u8]) -> Scan {
+        // What comes at once is judged as what comes byte by byte.
+        let bytes = &bytes[..bytes.len().min(HEAD + 1)];
         while let Some(at) = bytes[self.searched..].iter().position(|b| *b == b'\n') {
             let end = self.searched + at;
+            if let Err(refusal) = self.line_limits(end - self.line) {
+                return Scan::Refused(refusal);
+            }
             let Some(line) = bytes[self.line..end].strip_suffix(b"\r") else {
                 return Scan::Refused(BAD_REQUEST);
             };
@@ -125,15 +130,21 @@ impl HeadScan {
             }
         }
         self.searched = bytes.len();
-        let partial = bytes.len() - self.line;
-        if self.version.is_none() && partial > REQUEST_LINE + 1 {
-            Scan::Refused(Refusal(414))
-        } else if partial > LINE {
-            Scan::Refused(BAD_REQUEST)
-        } else if bytes.len() > HEAD {
-            Scan::Refused(Refusal(431))
+        match self.line_limits(bytes.len() - self.line) {
+            Err(refusal) => Scan::Refused(refusal),
+            Ok(()) if bytes.len() > HEAD => Scan::Refused(Refusal(431)),
+            Ok(()) => Scan::More,
+        }
+    }
+
+    /// Whether a line may have this many bytes before its line feed.
+    fn line_limits(&self, length: usize) -> Result<(), Refusal> {
+        if self.version.is_none() && length > REQUEST_LINE + 1 {
+            Err(Refusal(414))
+        } else if length > LINE {
+            Err(BAD_REQUEST)
         } else {
-            Scan::More
+            Ok(())
         }
     }
 
@@ -169,9 +180,8 @@ impl HeadScan {
             return Err(Refusal(405));
         }
         let origin_form = target.starts_with(b"/");
-        let absolute_form = target.windows(3).any(|w| w == b"://") && target[0].is_ascii_alphabetic();
         let asterisk_form = target == b"*" && method == b"OPTIONS";
-        if !(origin_form || absolute_form || asterisk_form) {
+        if !(origin_form || asterisk_form || is_absolute(target)) {
             return Err(BAD_REQUEST);
         }
         let begin = end - line.len() + method.len() + 1;
@@ -234,6 +244,20 @@ impl HeadScan {
 pub(super) fn is_host(value: &[u8]) -> bool {
     let valid = |b: &u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:%[]".contains(b);
     !value.is_empty() && value.iter().all(valid)
+}
+
+/// A scheme, an authority and what may follow, as hyper will read it once the odd bytes are encoded.
+fn is_absolute(target: &[u8]) -> bool {
+    let mut encoded = String::with_capacity(target.len());
+    for byte in target {
+        if is_odd(*byte) {
+            encoded.push_str("%FF");
+        } else {
+            encoded.push(char::from(*byte));
+        }
+    }
+    let known = |uri: http::Uri| uri.scheme().is_some() && uri.authority().is_some();
+    target.first().is_some_and(u8::is_ascii_alphabetic) && encoded.parse().is_ok_and(known)
 }
 
 /// Heroku's routers take these in a target; hyper's URI type does not, everywhere.
@@ -308,6 +332,19 @@ mod tests {
     }
 
     #[test]
+    fn a_head_that_comes_at_once_is_judged_as_one_that_comes_byte_by_byte() {
+        let spaces = format!("GET / HTTP/1.1\r\nHost: a\r\nX:{}\r\n\r\n", " ".repeat(12_000));
+        let bare = format!("GET /{}\nHost: a\r\n\r\n", "x".repeat(9_000));
+        let huge = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", format!("X: {}\r\n", "y".repeat(8_000)).repeat(140));
+        for (head, status) in [(spaces, 400), (bare, 414), (huge, 431)] {
+            assert_eq!(refused(&head), status);
+            let mut scan = HeadScan::default();
+            let first = (1..=head.len()).map(|n| scan.scan(&head.as_bytes()[..n])).find(|scan| *scan != Scan::More);
+            assert_eq!(first, Some(Scan::Refused(super::Refusal(status))));
+        }
+    }
+
+    #[test]
     fn a10_a11_a12_header_limits_are_exact() {
         let head = |name: usize, value: usize| {
             format!("GET / HTTP/1.1\r\nHost: a\r\n{}: {}\r\n\r\n", "n".repeat(name), "v".repeat(value))
@@ -363,7 +400,7 @@ mod tests {
     fn a6_a22_target_forms() {
         taken("GET http://a/x HTTP/1.1\r\nHost: b\r\n\r\n");
         taken("OPTIONS * HTTP/1.1\r\nHost: b\r\n\r\n");
-        for target in ["*", "x", "a:80", "//", "?a"] {
+        for target in ["*", "x", "a:80", "//", "?a", "h\u{e9}p://a/x", "http://", "http://a^b/", "1://a"] {
             let head = format!("GET {target} HTTP/1.1\r\nHost: b\r\n\r\n");
             if target == "//" { _ = taken(&head) } else { assert_eq!(refused(&head), 400, "{target}") }
         }

@@ -3,6 +3,7 @@
 use super::Shared;
 use super::client::Origin;
 use super::config::Generation;
+use super::dyno_io::Continue;
 use super::head::Framing;
 use super::nel;
 use super::splice::write_line;
@@ -34,6 +35,8 @@ pub(super) struct Inbound<'a> {
     pub(super) origin: Origin,
     pub(super) framing: Framing,
     pub(super) upgrade: bool,
+    /// What becomes of the dyno's `100 Continue`.
+    pub(super) continues: Continue,
     pub(super) request_id: &'a HeaderValue,
     pub(super) forwarded_for: &'a HeaderValue,
     /// How long the connection to the dyno took; the legacy router tells the dyno.
@@ -91,10 +94,18 @@ pub(super) fn expects_too_much(headers: &HeaderMap) -> bool {
     }
 }
 
+/// Whether the client waits for `100 Continue`, if its expectation is one that is met.
+pub(super) fn expects_continue(headers: &HeaderMap) -> bool {
+    headers.get_all(EXPECT).iter().any(|value| !value.is_empty())
+}
+
 /// Turns a client's request headers into those the dyno sees (§5).
 pub(super) fn to_dyno(headers: &mut HeaderMap, request: &Inbound<'_>, shared: &Shared) {
     drop_hop_by_hop(headers);
     headers.remove(EXPECT);
+    if request.continues == Continue::Awaited {
+        headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
+    }
     headers.insert(FORWARDED_FOR, request.forwarded_for.clone());
     headers.insert(REQUEST_ID, request.request_id.clone());
     let https = request.origin.tls.is_some();

@@ -6,6 +6,7 @@ use super::client::Client;
 use super::config::Generation;
 use super::failure::Verdict;
 use super::record::Record;
+use super::table::Route;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, SERVER, VIA};
 use http::{HeaderValue, Response, StatusCode};
@@ -56,25 +57,36 @@ impl Page {
         self.with_body(client, status, body, close)
     }
 
-    /// The same with a page of our own, which says what failed; by option only.
-    pub(super) fn inline(
+    /// The page of a request that failed: Heroku's, with the app's own URL in its frame, or by option one that says what
+    /// failed.
+    pub(super) fn of_failure(
         self,
         client: &dyn Client,
+        route: &Route,
         verdict: &Verdict,
-        record: &Record,
+        record: Option<&Record>,
         close: bool,
     ) -> Response<ResponseBody> {
-        let mut body = String::new();
-        if self != Self::Empty {
-            let dyno = record.dyno.as_ref().map_or("none was chosen", |(name, _)| name);
-            body = INLINE
-                .replace("{code}", verdict.code.code())
-                .replace("{title}", verdict.desc)
-                .replace("{status}", &verdict.status.to_string())
-                .replace("{dyno}", &escape(dyno))
-                .replace("{request_id}", &escape(&String::from_utf8_lossy(record.request_id.as_bytes())));
+        match record.filter(|_| client.shared().config.inline_pages) {
+            Some(record) => self.with_body(client, verdict.status, self.inline(verdict, record), close),
+            None => {
+                let url = if self == Self::Maintenance { &route.maintenance_page_url } else { &route.error_page_url };
+                self.response(client, verdict.status, url.as_deref(), close)
+            }
         }
-        self.with_body(client, verdict.status, body, close)
+    }
+
+    fn inline(self, verdict: &Verdict, record: &Record) -> String {
+        if self == Self::Empty {
+            return String::new();
+        }
+        let dyno = record.dyno.as_ref().map_or("none was chosen", |(name, _)| name);
+        INLINE
+            .replace("{code}", verdict.code.code())
+            .replace("{title}", verdict.desc)
+            .replace("{status}", &verdict.status.to_string())
+            .replace("{dyno}", &escape(dyno))
+            .replace("{request_id}", &escape(&String::from_utf8_lossy(record.request_id.as_bytes())))
     }
 
     fn with_body(self, client: &dyn Client, status: u16, body: String, close: bool) -> Response<ResponseBody> {

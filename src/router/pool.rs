@@ -50,6 +50,8 @@ pub(super) struct Link {
     pub(super) over: bool,
     /// It served a request before.
     pub(super) reused: bool,
+    /// Its dyno is not to be sent another request.
+    pub(super) spent: bool,
 }
 
 /// Why there is no connection.
@@ -100,7 +102,7 @@ impl Slot {
         link.wire.end();
         // Nobody waits for this connection now; whoever takes it next polls it again.
         let mut cx = Context::from_waker(Waker::noop());
-        if link.is_usable(&mut cx) && !self.closed.load(Ordering::Acquire) {
+        if !link.spent && link.is_usable(&mut cx) && !self.closed.load(Ordering::Acquire) {
             self.idle().push((Instant::now(), link));
         }
         if self.closed.load(Ordering::Acquire) {
@@ -150,7 +152,7 @@ impl Link {
             .max_buf_size(super::answer::HEAD + 64 * 1024)
             .handshake(io)
             .await?;
-        Ok(Self { sender, connection, wire, over: false, reused: false })
+        Ok(Self { sender, connection, wire, over: false, reused: false, spent: false })
     }
 
     /// Drives the connection. Never ready again once it was.

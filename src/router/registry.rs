@@ -114,6 +114,12 @@ fn keys(route: &Route) -> impl Iterator<Item = SlotKey> + '_ {
 }
 
 impl LiveApp {
+    /// Requests that count towards H11 now.
+    #[cfg(test)]
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Acquire)
+    }
+
     /// Counts one more request, unless there are too many: `per_dyno` for each dyno that is up (§12). An app whose
     /// dynos are still starting may hold back as many as one dyno takes.
     pub(super) fn enter(&self, per_dyno: usize) -> Option<InFlight> {

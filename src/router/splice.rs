@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 
 /// What hyper writes when it asks for a body on behalf of the app.
-const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+pub(super) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// The changes that are due.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ pub(super) struct Splice {
     /// Trailer lines to put between hyper's last chunk and its final line end.
     trailers: Option<Vec<u8>>,
     replacement: Option<Replacement>,
+    /// hyper's own `100 Continue` is not written.
+    muted: bool,
 }
 
 #[derive(Debug)]
@@ -38,6 +40,11 @@ impl Splice {
         self.head = Some(lines);
     }
 
+    /// Leaves out hyper's own `100 Continue`, if that comes next.
+    pub(super) fn mute_continue(&mut self) {
+        self.muted = true;
+    }
+
     /// Puts these trailers at the end of the chunked body that is being written.
     pub(super) fn trailers(&mut self, trailers: &HeaderMap) {
         let lines = trailer_lines(trailers);
@@ -51,7 +58,7 @@ impl Splice {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.head.is_none() && self.trailers.is_none() && self.replacement.is_none() {
+        if self.head.is_none() && self.trailers.is_none() && self.replacement.is_none() && !self.muted {
             return Pin::new(to).poll_write(cx, bytes);
         }
         if self.replacement.is_none() {
@@ -74,9 +81,13 @@ impl Splice {
     }
 
     fn plan(&mut self, bytes: &[u8]) -> Option<Replacement> {
-        if self.head.is_some() && bytes.starts_with(INTERIM) {
-            return Some(Replacement { bytes: INTERIM.to_vec(), written: 0, stands_for: INTERIM.len() });
+        if bytes.starts_with(CONTINUE) {
+            let muted = std::mem::take(&mut self.muted);
+            let bytes = if muted { Vec::new() } else { CONTINUE.to_vec() };
+            return Some(Replacement { bytes, written: 0, stands_for: CONTINUE.len() });
         }
+        // It comes first or not at all.
+        self.muted = false;
         if self.head.is_some() && bytes.starts_with(b"HTTP/1.") {
             let end = bytes.windows(2).position(|pair| pair == b"\r\n")? + 2;
             let lines = self.head.take()?;

@@ -6,6 +6,7 @@ use super::upload::Upload;
 use crate::router::Shared;
 use crate::router::body::{ClientBody, ResponseBody};
 use crate::router::client::{Client, Origin};
+use crate::router::dyno_io::Continue;
 use crate::router::exchange::{self, Arrival};
 use crate::router::failure::Failure;
 use crate::router::head::{Framing, Refusal};
@@ -137,7 +138,7 @@ pub(super) async fn serve(
         framing => ClientBody::Http2(Upload::new(body, Arc::clone(&wire), framing)),
     };
     let client: Arc<dyn Client> = Arc::clone(&wire) as _;
-    let arrival = Arrival { parts, body, framing, closes: false, upgrade: None };
+    let arrival = Arrival { parts, body, framing, closes: false, upgrade: None, continues: Continue::Dropped };
     let mut exchange = pin!(exchange::run(client, arrival));
     let answer = poll_fn(|cx| match respond.poll_reset(cx) {
         Poll::Ready(_) => Poll::Ready(None),

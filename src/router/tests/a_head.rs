@@ -172,3 +172,13 @@ async fn the_answer_to_a_refused_request_does_not_overtake_the_one_before() {
     assert_eq!(client.message().await.status(), 400);
     client.assert_closed().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a6_an_absolute_target_without_a_path_has_one_at_the_dyno() {
+    for (target, seen) in [("http://a", "/"), ("http://a#b", "/"), ("http://a?b#c", "/?b"), ("http://a/#b", "/")] {
+        let mut stage = Stage::new();
+        let _client = stage.client_sends(&format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+        let head = stage.dyno(1).await.head().await;
+        assert_eq!(head.first_line(), format!("GET {seen} HTTP/1.1"), "{target}");
+    }
+}

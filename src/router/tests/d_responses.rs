@@ -143,6 +143,17 @@ async fn d12_chunks_are_undone_for_an_http_1_0_client() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn d12_a_body_without_a_length_closes_the_connection_of_an_http_1_0_client_that_asked_to_stay() {
+    let mut stage = Stage::new();
+    let request = "GET / HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n";
+    let (mut client, mut dyno) = asked(&mut stage, request).await;
+    dyno.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n").await;
+    let answer = client.message().await;
+    assert_eq!((answer.first_line(), answer.body.as_str()), ("HTTP/1.1 200 OK", "abc"));
+    assert_eq!((answer.one("connection"), answer.one("transfer-encoding")), (Some("close"), None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn d13_a_broken_chunk_cuts_the_answer_without_its_end() {
     let mut stage = Stage::new();
     let (mut client, mut dyno) = asked(&mut stage, GET).await;
@@ -298,13 +309,24 @@ async fn a_client_that_stops_reading_is_cut_after_the_idle_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn d23_d24_interim_responses_are_dropped() {
+async fn d24_other_interim_responses_are_dropped() {
     let answer = answered(
-        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     )
     .await;
     assert_eq!((answer.status(), answer.body.as_str()), (200, "ok"));
     assert_eq!(answer.one("link"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn d23_vegur_no_expect_continue_an_unasked_100_is_passed_on_once_and_bare() {
+    let mut stage = Stage::new();
+    let (mut client, mut dyno) = asked(&mut stage, GET).await;
+    dyno.send("HTTP/1.1 100 Continue\r\nX-Foo: 1\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(client.head().await.head, "HTTP/1.1 100 Continue");
+    dyno.send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    assert_eq!(client.message().await.body, "ok");
+    client.assert_alive(&mut stage, Some(&mut dyno)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,8 @@
 //! E: Expect and upgraded connections.
 
-use super::stage::{Peer, Stage, settle};
+use super::stage::{Peer, Stage, config, settle};
+use crate::model::dyno::DynoState;
+use crate::router::config::{Generation, RouterConfig};
 use tokio::time::{Duration, Instant, sleep, timeout};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -272,4 +274,128 @@ async fn an_http_1_0_client_cannot_upgrade() {
     assert_eq!(dyno.head().await.one("connection"), None);
     dyno.send(OK).await;
     assert_eq!(client.message().await.status(), 200);
+}
+
+const EXPECTANT: &str = "POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
+const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A client with an expectation, and a dyno that has heard of it: the labs flag `http-end-to-end-continue`.
+async fn end_to_end(request: &str, generation: Generation) -> (Stage, Peer, Peer) {
+    let config = RouterConfig { end_to_end_continue: true, generation, ..config() };
+    let mut stage = Stage::with(config, &[DynoState::Up]);
+    let mut client = stage.client_sends(request).await;
+    let mut dyno = stage.dyno(1).await;
+    let seen = dyno.head().await;
+    assert_eq!((seen.one("expect"), seen.one("content-length")), (Some("100-continue"), Some("4")));
+    client.assert_quiet().await;
+    (stage, client, dyno)
+}
+
+#[tokio::test(start_paused = true)]
+async fn vegur_back_and_forth_the_dyno_s_100_reaches_the_client_and_then_its_body_the_dyno() {
+    for generation in [Generation::Router2, Generation::Legacy] {
+        let (mut stage, mut client, mut dyno) = end_to_end(EXPECTANT, generation).await;
+        dyno.send("HTTP/1.1 100 Continue\r\nX-Foo: 1\r\nConnection: close\r\n\r\n").await;
+        assert_eq!(client.head().await.head, "HTTP/1.1 100 Continue", "its headers are stripped");
+        client.send("body").await;
+        assert_eq!(dyno.exactly(4).await, "body");
+        dyno.send(OK).await;
+        let answer = client.message().await;
+        assert_eq!((answer.status(), answer.one("connection")), (200, None));
+        if generation == Generation::Legacy {
+            dyno.assert_closed().await;
+            client.assert_alive(&mut stage, None).await;
+        } else {
+            client.assert_alive(&mut stage, Some(&mut dyno)).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn vegur_body_timeout_a_client_need_not_wait_for_the_100() {
+    let (mut stage, mut client, mut dyno) = end_to_end(EXPECTANT, Generation::Router2).await;
+    sleep(Duration::from_secs(1)).await;
+    client.send("body").await;
+    let begin = Instant::now();
+    assert_eq!(dyno.exactly(4).await, "body");
+    assert!(begin.elapsed() < Duration::from_millis(500));
+    dyno.send(format!("{CONTINUE}{OK}")).await;
+    assert_eq!(client.head().await.head, "HTTP/1.1 100 Continue");
+    assert_eq!(client.message().await.status(), 200);
+    client.assert_alive(&mut stage, Some(&mut dyno)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn e4_vegur_non_terminal_a_second_100_is_502() {
+    let (mut stage, mut client, mut dyno) = end_to_end(EXPECTANT, Generation::Router2).await;
+    dyno.send(CONTINUE).await;
+    assert_eq!(client.head().await.head, "HTTP/1.1 100 Continue");
+    client.send("body").await;
+    assert_eq!(dyno.exactly(4).await, "body");
+    dyno.send(CONTINUE).await;
+    assert_eq!(client.message().await.status(), 502);
+    dyno.assert_closed().await;
+    let line = stage.line().await;
+    assert!(line.starts_with("at=error code=H17 ") && line.contains(" status=502 "), "{line}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn vegur_terminal_no_continue_a_final_answer_instead_of_the_100_closes_both_sides() {
+    for complete in [false, true] {
+        let (mut stage, mut client, mut dyno) = end_to_end(EXPECTANT, Generation::Router2).await;
+        if complete {
+            client.send("body").await;
+            assert_eq!(dyno.exactly(4).await, "body");
+        }
+        dyno.send(OK).await;
+        let answer = client.message().await;
+        assert_eq!((answer.status(), answer.one("connection")), (200, Some("close")), "{complete}");
+        dyno.assert_closed().await;
+        client.assert_closed().await;
+        assert!(stage.line().await.contains(" status=200 bytes=2 "));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn vegur_continue_upgrade_httpbis_the_dyno_s_100_the_body_and_then_a_tunnel() {
+    let request = EXPECTANT.replace("Expect", "Connection: Upgrade\r\nUpgrade: websocket\r\nExpect");
+    let (_stage, mut client, mut dyno) = end_to_end(&request, Generation::Router2).await;
+    dyno.send(CONTINUE).await;
+    assert_eq!(client.head().await.head, "HTTP/1.1 100 Continue");
+    client.send("body").await;
+    assert_eq!(dyno.exactly(4).await, "body");
+    dyno.send(SWITCH).await;
+    assert_eq!(client.head().await.status(), 101);
+    client.send("ping").await;
+    assert_eq!(dyno.exactly(4).await, "ping");
+    dyno.send("pong").await;
+    assert_eq!(client.exactly(4).await, "pong");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_may_take_its_time_after_the_dyno_s_100() {
+    let (_stage, mut client, mut dyno) = end_to_end(EXPECTANT, Generation::Router2).await;
+    dyno.send(CONTINUE).await;
+    assert_eq!(client.head().await.head, "HTTP/1.1 100 Continue");
+    for byte in ["b", "o", "d", "y"] {
+        sleep(Duration::from_secs(40)).await;
+        client.send(byte).await;
+    }
+    assert_eq!(dyno.exactly(4).await, "body");
+    sleep(Duration::from_secs(29)).await;
+    dyno.send(OK).await;
+    assert_eq!(client.message().await.status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn vegur_bypass_without_the_flag_a_100_of_the_dyno_s_own_is_not_a_second_one() {
+    let mut stage = Stage::new();
+    let mut client = stage.client_sends(EXPECTANT).await;
+    assert_eq!(client.head().await.head, "HTTP/1.1 100 Continue");
+    client.send("body").await;
+    let mut dyno = stage.dyno(1).await;
+    assert_eq!(dyno.message().await.one("expect"), None);
+    dyno.send(format!("{CONTINUE}{OK}")).await;
+    assert_eq!(client.message().await.status(), 200);
+    client.assert_alive(&mut stage, Some(&mut dyno)).await;
 }

@@ -1,6 +1,14 @@
 //! Random input: never a panic, never a hang, and never a request at the dyno that the client did not send as one.
 //!
-//! `PROPTEST_CASES=10000000 cargo test --release --lib router::tests::fuzz` runs as many cases as one likes.
+//! Two ways: proptest puts messages together from pieces, and a run over the corpus (`corpus/README.md`) changes
+//! messages that once were of interest. The latter goes on for as long as one likes.
+
+mod bare;
+mod judge;
+mod reference;
+mod run;
+mod scene;
+mod seeds;
 
 use super::stage::{Peer, Stage};
 use crate::router::answer::{self, AnswerScan};

@@ -379,3 +379,17 @@ async fn a_stopping_router_finishes_what_it_has_and_closes_what_is_idle() {
     assert_eq!((answer.status(), answer.one("connection")), (200, Some("close")));
     busy.assert_closed().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_dyno_that_answers_in_http_1_0_gets_its_next_request_whole_over_another_connection() {
+    let mut stage = Stage::new();
+    let mut client = stage.client_sends("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let mut dyno = stage.dyno(1).await;
+    dyno.head().await;
+    dyno.send("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok").await;
+    assert_eq!(client.message().await.body, "ok");
+    dyno.assert_closed().await;
+    let post = "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    client.send(post).await;
+    assert_eq!(stage.dyno(1).await.message().await.body, "3\r\nabc\r\n0\r\n\r\n");
+}

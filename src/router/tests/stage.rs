@@ -194,6 +194,11 @@ impl Stage {
         format!("{head}request_id={} {tail}", if made { "ID" } else { id })
     }
 
+    /// The lines logged by now that nobody has taken.
+    pub(super) fn lines(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.lines.try_recv().ok()).collect()
+    }
+
     /// Nothing more was logged.
     pub(super) async fn no_line(&mut self) {
         settle().await;
