@@ -35,9 +35,9 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 const ROUNDS: usize = 5;
 /// Of one measurement of requests a second.
-const SECONDS: u64 = 4;
+const SECONDS: u64 = 3;
 /// Of one measurement of latency.
-const STEADY_SECONDS: u32 = 6;
+const STEADY_SECONDS: u32 = 4;
 const RATES: [u32; 2] = [1_000, 10_000];
 const BIG: usize = 1024 * 1024 * 1024;
 const IDLE: usize = 1_000;
@@ -99,7 +99,7 @@ fn main() -> Result<()> {
     }
     if wants("websockets") {
         // Each takes two descriptors in the proxy, which has some of its own.
-        run.memory("idle WebSockets", WEBSOCKETS.min((descriptors() - 200) / 2), load::websockets)?;
+        run.memory("idle WebSockets", WEBSOCKETS.min((descriptors() - 400) / 2), load::websockets)?;
     }
     Ok(())
 }
@@ -174,8 +174,7 @@ impl Run {
         for _ in 0..ROUNDS {
             let mut direct = None;
             for (proxy, (series, bad)) in proxies.iter().zip(&mut results) {
-                let (measured, _) =
-                    self.quiet.measure(proxy, || load::steady(proxy.address, rate, STEADY_SECONDS))?;
+                let (measured, _) = self.quiet.measure(proxy, || load::steady(proxy.address, rate, STEADY_SECONDS))?;
                 let Latencies { p50, p99, bad: not_200 } = measured;
                 let (p50, p99) = (millis(p50), millis(p99));
                 let (direct50, direct99) = *direct.get_or_insert((p50, p99));

@@ -247,12 +247,13 @@ http {{
 }
 
 fn haproxy(dir: &Path, listen: SocketAddr, upstream: SocketAddr) -> Result<Child> {
-    // Two descriptors for each connection, and some of its own.
-    let maxconn = (crate::descriptors() - 100) / 2;
+    // Two descriptors for each connection, the pipes that it splices with, and some of its own.
+    let maxconn = (crate::descriptors() - 300) / 2;
     let config = format!(
         "global
     nbthread 2
     maxconn {maxconn}
+    maxpipes 64
     log stdout format raw local0 info
 defaults
     mode http
@@ -280,6 +281,6 @@ backend app
     let file = dir.join("haproxy.cfg");
     std::fs::write(&file, config)?;
     let log = File::create(dir.join("access.log"))?;
-    let child = Command::new("haproxy").args(["-q", "-db", "-f"]).arg(&file).stdout(log).spawn()?;
+    let child = Command::new("haproxy").args(["-db", "-f"]).arg(&file).stdout(log).spawn()?;
     Ok(child)
 }

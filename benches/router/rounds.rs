@@ -10,7 +10,7 @@ use tokio::time::Instant;
 /// How much of one core other work may take during a measurement that counts.
 const OTHERS: f64 = 0.1;
 /// How often a measurement that was disturbed is repeated. The last one counts, and the report says so.
-const TRIES: usize = 20;
+const TRIES: usize = 3;
 
 /// The same measurement, several times.
 #[derive(Default)]
@@ -57,7 +57,8 @@ impl Quiet {
             let measured = measure()?;
             let cost = proxy.cpu().saturating_sub(cost);
             let own = ours().saturating_sub(own) + cost;
-            let others = (busy()?.saturating_sub(all)).saturating_sub(own).as_secs_f64() / began.elapsed().as_secs_f64();
+            let others =
+                (busy()?.saturating_sub(all)).saturating_sub(own).as_secs_f64() / began.elapsed().as_secs_f64();
             if others < OTHERS || attempt == TRIES {
                 self.worst.set(self.worst.get().max(others));
                 return Ok((measured, cost));
