@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 /// How much of one core other work may take during a measurement that counts.
 const OTHERS: f64 = 0.1;
-/// How often a measurement that was disturbed is repeated. The last one counts, and the report says so.
+/// How often a measurement that was disturbed is tried. The last one counts, the report says how disturbed it was, and
+/// nothing is repeated from then on: this machine is a busy one.
 const TRIES: usize = 3;
 
 /// The same measurement, several times.
@@ -41,12 +42,13 @@ pub(crate) fn millis(duration: Duration) -> f64 {
 pub(crate) struct Quiet {
     upstream: u32,
     repeated: Cell<usize>,
+    busy: Cell<bool>,
     worst: Cell<f64>,
 }
 
 impl Quiet {
     pub(crate) fn new(upstream: u32) -> Self {
-        Self { upstream, repeated: Cell::new(0), worst: Cell::new(0.0) }
+        Self { upstream, repeated: Cell::new(0), busy: Cell::new(false), worst: Cell::new(0.0) }
     }
 
     /// Measures; also says how much processor time the proxy took for it.
@@ -59,7 +61,9 @@ impl Quiet {
             let own = ours().saturating_sub(own) + cost;
             let others =
                 (busy()?.saturating_sub(all)).saturating_sub(own).as_secs_f64() / began.elapsed().as_secs_f64();
-            if others < OTHERS || attempt == TRIES {
+            let undisturbed = others < OTHERS;
+            if undisturbed || attempt == TRIES || self.busy.get() {
+                self.busy.set(self.busy.get() || !undisturbed);
                 self.worst.set(self.worst.get().max(others));
                 return Ok((measured, cost));
             }
