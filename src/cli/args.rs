@@ -1,5 +1,7 @@
 //! The command line, as clap reads it. Names and habits are the Heroku CLI's where it has them.
 
+use super::router_args::RouterArgs;
+use crate::model::domain::Domain;
 use crate::model::dyno::{DynoSize, SIZES};
 use crate::model::log::Source;
 use crate::model::process_type::ProcessType;
@@ -90,6 +92,10 @@ pub(super) enum Command {
     Logs(Logs),
     /// Show what a process type will run, as whom, with which limits and variables
     Explain(Explain),
+    /// Show the local certificate authority of `up --https`, install it, or take it away
+    ///
+    /// Made on first use, for localhost, *.test, *.example and the domains given; its key never leaves this machine.
+    Trust(Trust),
     /// Check the engine and this machine
     Doctor,
     /// Print a completion script for a shell
@@ -109,7 +115,7 @@ impl Command {
             Self::Build(args) => &args.instance,
             Self::Run(args) => &args.instance,
             Self::Explain(args) => &args.instance,
-            Self::Logs(_) | Self::Doctor | Self::Completion { .. } => return None,
+            Self::Logs(_) | Self::Trust(_) | Self::Doctor | Self::Completion { .. } => return None,
         };
         instance.name.as_deref()
     }
@@ -122,9 +128,8 @@ pub(super) struct Up {
     /// How many dynos of which type: web=2,worker=1
     #[arg(value_name = "TYPE=N", value_delimiter = ',', value_parser = quantity)]
     pub(super) quantities: Vec<(ProcessType, u32)>,
-    /// The router's port; without this 5006 or the next free one
-    #[arg(short = 'p', long, value_name = "PORT")]
-    pub(super) port: Option<u16>,
+    #[command(flatten)]
+    pub(super) router: RouterArgs,
     #[command(flatten)]
     pub(super) build: BuildArgs,
     #[command(flatten)]
@@ -193,6 +198,29 @@ pub(super) struct Logs {
 }
 
 #[derive(Args, Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+pub(super) struct Trust {
+    /// Install it for this machine and its browsers, after showing the commands
+    #[arg(long, conflicts_with_all = ["uninstall", "print"])]
+    pub(super) install: bool,
+    /// Take it away again, after showing the commands
+    #[arg(long, conflicts_with_all = ["print", "renew"])]
+    pub(super) uninstall: bool,
+    /// Print the certificate alone: curl --cacert <(dynosim trust --print) …
+    #[arg(long, conflicts_with = "json")]
+    pub(super) print: bool,
+    /// Make a new authority in place of the one that is there
+    #[arg(long)]
+    pub(super) renew: bool,
+    /// With --renew: a domain that it may sign for; may be given again
+    #[arg(long = "domain", value_name = "NAME", requires = "renew")]
+    pub(super) domains: Vec<Domain>,
+    /// Do not ask
+    #[arg(short = 'y', long)]
+    pub(super) yes: bool,
+}
+
+#[derive(Args, Clone, Debug)]
 pub(super) struct Explain {
     #[command(flatten)]
     pub(super) instance: Instance,
@@ -242,7 +270,7 @@ pub(super) struct Rules {
     pub(super) size: Option<DynoSize>,
     /// real, heroku (with its long crash back-off), fast, or NAME=TIME,…
     ///
-    /// Names: boot, exit, backoff, started, metrics, release, connect, queue, first-byte, idle, head, keep-alive,
+    /// Names: boot, exit, backoff, started, metrics, cycle, release, connect, queue, first-byte, idle, head, keep-alive,
     /// pool-idle, quarantine. Times: 500ms, 5s, 2m, 1h. Example: --timeouts fast,boot=10s
     #[arg(long, value_name = "TIMES", default_value = "real", value_parser = timeouts)]
     pub(super) timeouts: Timeouts,
@@ -267,7 +295,14 @@ pub(super) enum Fs {
 }
 
 fn quantity(text: &str) -> Result<(ProcessType, u32), String> {
-    let (name, number) = text.split_once(['=', '@']).ok_or("write TYPE=N, as web=2")?;
+    let (name, number) = text.split_once(['=', '@']).ok_or_else(|| {
+        let port = text.parse::<u16>().is_ok();
+        if port {
+            "write TYPE=N, as web=2; a port stands behind its option: --https=5443"
+        } else {
+            "write TYPE=N, as web=2"
+        }
+    })?;
     let name = ProcessType::new(name).map_err(|error| error.to_string())?;
     let number: u32 = number.parse().map_err(|_| format!("`{number}` is not a number of dynos"))?;
     if number > 100 {

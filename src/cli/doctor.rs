@@ -1,11 +1,13 @@
 //! `dynosim doctor`: is everything there that dynosim needs?
 
 use super::printer::Printer;
-use super::session::Session;
+use super::session::{Session, config_base, environment};
+use crate::clock::Clock;
 use crate::dyno::explain::bytes;
 use crate::engine::{Engine, EngineError, EngineFacts};
 use crate::model::exit_code::ExitCode as Code;
-use crate::platform::port;
+use crate::platform::authority::Authority;
+use crate::platform::{port, trust};
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -35,6 +37,9 @@ pub(super) async fn run(session: &Session) -> ExitCode {
         None => say(true, "port", "5006 is free"),
         Some(by) => say(true, "port", &format!("5006 is taken by {by}; `up` takes the next free one")),
     }
+    if let Some((ok, text)) = authority(&session.clock) {
+        say(ok, "https", &text);
+    }
     let engine = session.engine(&folder).await;
     let code = match &engine {
         Ok(engine) => {
@@ -53,6 +58,18 @@ pub(super) async fn run(session: &Session) -> ExitCode {
     };
     hint(printer, code);
     super::code(code)
+}
+
+/// The local certificate authority, if `up --https` has made one.
+fn authority(clock: &Clock) -> Option<(bool, String)> {
+    let config = config_base(&environment).ok().filter(|config| Authority::is_there(config))?;
+    Some(match Authority::open(&config, &[], clock) {
+        Ok(authority) if trust::is_trusted(authority.pem(), cfg!(target_os = "macos")) => {
+            (true, format!("{} is trusted by this machine's own store", authority.name()))
+        }
+        Ok(authority) => (true, format!("{} is not installed: see `dynosim trust`", authority.name())),
+        Err(error) => (false, format!("{error}: {}", error.help())),
+    })
 }
 
 fn engine_lines(facts: &EngineFacts, say: &mut impl FnMut(bool, &str, &str)) {

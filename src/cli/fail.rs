@@ -30,8 +30,10 @@ pub(super) fn report(printer: Printer, error: &PlatformError) -> ExitCode {
         PlatformError::AlreadyRunning { .. } => printer
             .error(&error.to_string(), Some("stop it with `dynosim down`, or run a second instance with `-n NAME`")),
         PlatformError::PortTaken { .. } => {
-            printer.error(&error.to_string(), Some("choose another --port, or leave it out for the next free one"));
+            let help = "choose another with --port or --https=PORT, or leave the number out for the next free one";
+            printer.error(&error.to_string(), Some(help));
         }
+        PlatformError::Authority(cause) => printer.error(&error.to_string(), Some(cause.help())),
         PlatformError::Engine(EngineError::Unreachable { tried }) => unreachable(printer, tried),
         PlatformError::Engine(EngineError::DiskFull(_)) => {
             printer.error(&error.to_string(), Some("free some room: `docker system df` shows what the engine keeps"));

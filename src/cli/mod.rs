@@ -10,10 +10,12 @@ mod logs;
 mod news;
 mod one_off;
 mod printer;
+mod router_args;
 mod session;
 mod signals;
 mod stream;
 mod terminal;
+mod trust;
 mod up;
 
 use crate::model::exit_code::ExitCode as Code;
@@ -70,6 +72,7 @@ async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError>
         Command::Run(args) => one_off::run(&session, args).await,
         Command::Logs(args) => logs::run(&session, args).await,
         Command::Explain(args) => explain::run(&session, args).await,
+        Command::Trust(args) => trust::run(&session, args).await,
         Command::Doctor => Ok(doctor::run(&session).await),
         Command::Completion { .. } => Ok(ExitCode::SUCCESS),
     };

@@ -65,10 +65,10 @@ impl Board {
                 self.done("build", &format!("{label}  {how}, {}, {}", bytes(size), image.short()));
             }
             News::Release { version, description } => self.done("release", &format!("{version}  {description}")),
-            News::Listening { url } => self.done("router", &url),
-            News::Ready { url, formation, took } => {
+            News::Listening(urls) => self.done("router", &urls.to_string()),
+            News::Ready { urls, formation, took } => {
                 let types: Vec<String> = formation.iter().map(|(name, n)| format!("{name}={n}")).collect();
-                let place = url.map(|url| format!("  {url}")).unwrap_or_default();
+                let place = urls.map(|urls| format!("  {urls}")).unwrap_or_default();
                 self.done("up", &format!("{}  in {}{place}", types.join(" "), seconds(took)));
             }
             News::Stopping(why) => {
@@ -204,11 +204,18 @@ fn as_json(news: &News) -> Option<Value> {
         News::Release { version, description } => {
             json!({"event": "release", "version": version.0, "description": description})
         }
-        News::Listening { url } => json!({"event": "listening", "url": url}),
-        News::Ready { url, formation, took } => {
+        News::Listening(urls) => json!({"event": "listening", "url": urls.http, "https_url": urls.https}),
+        News::Ready { urls, formation, took } => {
             let formation: BTreeMap<String, u32> =
                 formation.iter().map(|(name, quantity)| (name.to_string(), *quantity)).collect();
-            json!({"event": "ready", "url": url, "formation": formation, "seconds": took.as_secs_f64()})
+            let (url, https_url) = urls.as_ref().map(|urls| (&urls.http, &urls.https)).unzip();
+            json!({
+                "event": "ready",
+                "url": url,
+                "https_url": https_url,
+                "formation": formation,
+                "seconds": took.as_secs_f64(),
+            })
         }
         News::Stopping(why) => json!({"event": "stopping", "why": why}),
         News::Stopped => json!({"event": "stopped"}),

@@ -11,6 +11,7 @@ use crate::manifest::{EnvFileOption, LoadOptions};
 use crate::model::launch::LaunchOptions;
 use crate::platform::PlatformError;
 use crate::platform::builds::BuildOptions;
+use crate::platform::control::Reload;
 use crate::platform::deploy::DynoRules;
 use crate::platform::project::{Place, Project, Sources};
 use crate::platform::report::{News, Reporter};
@@ -62,7 +63,24 @@ impl Session {
     /// Reads the project's files and says what is worth saying about them.
     pub(super) fn sources(&self, build: &BuildArgs, least: Severity) -> Result<Sources, PlatformError> {
         let place = self.place()?;
-        let options = LoadOptions {
+        let sources = Sources::read(&place, self.load_options(&place, build)?, &self.clock)?;
+        sources.tell(&self.report, least);
+        Ok(sources)
+    }
+
+    /// Reads the project's files again, as they are then.
+    pub(super) fn reload(&self, build: &BuildArgs) -> Result<Reload, PlatformError> {
+        let place = self.place()?;
+        let (options, clock) = (self.load_options(&place, build)?, self.clock.clone());
+        Ok(Arc::new(move || {
+            let sources = Sources::read(&place, options.clone(), &clock)?;
+            sources.loaded.require_config().map_err(PlatformError::Project)?;
+            Ok(sources.loaded.app)
+        }))
+    }
+
+    fn load_options(&self, place: &Place, build: &BuildArgs) -> Result<LoadOptions, PlatformError> {
+        Ok(LoadOptions {
             root: place.folder.clone(),
             recursive: self.common.recursive,
             env_files: self.common.env.iter().map(|path| env_file(path)).collect::<Result<_, _>>()?,
@@ -70,10 +88,7 @@ impl Session {
             build_args: build.args.iter().cloned().collect(),
             context_path: build.context_path.as_deref().map(absolute).transpose()?,
             ..LoadOptions::default()
-        };
-        let sources = Sources::read(&place, options, &self.clock)?;
-        sources.tell(&self.report, least);
-        Ok(sources)
+        })
     }
 
     /// Finds the engine; `folder` is where it keeps files that dynos see.
@@ -117,6 +132,19 @@ fn state_base() -> Result<PathBuf, PlatformError> {
         .ok_or_else(|| PlatformError::io("find the state folder")(std::io::Error::other("set HOME or XDG_STATE_HOME")))
 }
 
+/// The user's config folder: `$DYNOSIM_CONFIG_DIR`, else `dynosim` where the system keeps such folders.
+pub(super) fn config_base(environment: &impl Fn(&str) -> Option<String>) -> Result<PathBuf, String> {
+    let folder = |name: &str| environment(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    if let Some(own) = folder("DYNOSIM_CONFIG_DIR") {
+        return Ok(own);
+    }
+    let usual = if cfg!(target_os = "macos") { "Library/Application Support" } else { ".config" };
+    let xdg = folder("XDG_CONFIG_HOME").filter(|_| !cfg!(target_os = "macos"));
+    let base = xdg.or_else(|| folder("HOME").map(|home| home.join(usual)));
+    base.map(|base| base.join("dynosim"))
+        .ok_or_else(|| "there is no config folder for the local certificate authority: set HOME to a full path".into())
+}
+
 /// Who makes releases, in the shape of Heroku's log lines.
 fn user() -> String {
     let name = environment("USER").or_else(|| environment("LOGNAME")).unwrap_or_else(|| "user".into());
@@ -145,5 +173,25 @@ impl Rules {
 
     pub(super) fn launch(&self) -> LaunchOptions {
         LaunchOptions { login_shell: self.login_shell, one_word_entrypoint: self.one_word_entrypoint }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::config_base;
+    use std::path::Path;
+
+    fn with(variables: &[(&str, &str)]) -> Result<std::path::PathBuf, String> {
+        config_base(&|name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn the_config_folder_is_the_user_s_and_a_relative_path_is_none() {
+        assert_eq!(with(&[("DYNOSIM_CONFIG_DIR", "/c"), ("HOME", "/home/ann")]).unwrap(), Path::new("/c"));
+        assert!(with(&[("HOME", "ann"), ("XDG_CONFIG_HOME", "x")]).is_err());
+        if !cfg!(target_os = "macos") {
+            assert_eq!(with(&[("HOME", "/home/ann")]).unwrap(), Path::new("/home/ann/.config/dynosim"));
+            assert_eq!(with(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "/x")]).unwrap(), Path::new("/x/dynosim"));
+        }
     }
 }

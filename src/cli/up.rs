@@ -1,17 +1,17 @@
 //! `dynosim up`
 
 use super::args::Up;
-use super::session::Session;
+use super::session::{Session, config_base, environment};
 use super::{signals, stream};
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::logs::{Logs, LogsOptions};
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
 use crate::platform::down::{forget_request, was_asked};
 use crate::platform::interrupt;
-use crate::platform::port::{DEFAULT, PortChoice};
 use crate::platform::state::{Held, Holder, LockError, StateDir};
 use crate::platform::up::{UpOptions, UpSession, formation_of, up};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -27,13 +27,14 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
     let options = UpOptions {
         quantities: args.quantities.iter().cloned().collect(),
         size: args.rules.size,
-        port: args.port.map_or(DEFAULT, PortChoice::Exactly),
+        front: args.router.options(&args.rules.timeouts, || config_base(&environment)).map_err(wrong)?,
         build: args.build.options(),
         rules: args.rules.dynos(),
         launch: args.rules.launch(),
     };
     // What is wrong with the command line is said before an engine is looked for.
-    formation_of(&sources.loaded.app, &options)?;
+    formation_of(&sources.loaded.app, &BTreeMap::new(), &options)?;
+    let reload = session.reload(&args.build)?;
     let state = sources.state.clone();
     let app = sources.loaded.app.name.clone();
     let (run, _alive) = state.open_run(&session.clock).await.map_err(PlatformError::io("register the run"))?;
@@ -52,12 +53,18 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
         .map_err(PlatformError::io("open the log"))?;
     stream::watch_journal(&logs, session.report.clone());
     let printed = stream::print_from_now(&logs, session.printer, session.report.clone());
-    let result = up(UpSession { project, logs: logs.clone(), held, interrupt }, &options).await;
+    let result =
+        up(UpSession { project, logs: logs.clone(), held, interrupt, reload, attend: Box::new(|_| ()) }, &options)
+            .await;
     if let Err(error) = logs.close().await {
         session.report.note(error.to_string());
     }
     printed.finish().await;
     result.map(|why| super::code(if why == signals::DOWN { Code::Ok } else { Code::Interrupted }))
+}
+
+fn wrong(reason: String) -> PlatformError {
+    PlatformError::Project(vec![Diagnostic::error(reason)])
 }
 
 /// Takes the app, or says who has it.

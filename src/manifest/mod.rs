@@ -7,6 +7,7 @@
 //! | `heroku_yml`, `procfile`, `app_json`, `env_file` | one parser for each file; pure |
 //! | `dockerfiles` | Dockerfiles by name, as `container:push` finds them |
 //! | `assembly`, `procfile_laid`, `config`, `quantities`, `addons`, `app_name` | what follows from the files together |
+//! | `env_edit` | changes to a `.env` file that leave the rest of it alone |
 //! | `node`, `yaml`, `json` | the located tree that two of the parsers stand on |
 //!
 //! Nothing here builds, runs or asks an engine anything. Findings are collected, never printed.
@@ -19,6 +20,7 @@ mod command;
 mod config;
 mod dockerfiles;
 mod env_cut;
+mod env_edit;
 mod env_file;
 mod files;
 mod heroku_keys;
@@ -34,4 +36,5 @@ mod quantities;
 mod yaml;
 
 pub use config::MissingVar;
+pub use env_edit::edited as edited_env;
 pub use project::{EnvFileOption, LoadOptions, Loaded, load};

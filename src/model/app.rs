@@ -47,7 +47,7 @@ pub struct Build {
 }
 
 /// How one process type runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ProcessSpec {
     /// Whose image it runs on: a key of `App::builds`.
     pub image: ProcessType,
@@ -56,7 +56,7 @@ pub struct ProcessSpec {
 }
 
 /// A command as a text, and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CommandText {
     /// The command, for a shell or for `Shellwords` splitting (R1.4).
     pub text: String,
@@ -65,7 +65,7 @@ pub struct CommandText {
 }
 
 /// The release phase (R2, R9).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ReleaseSpec {
     /// Whose image it runs on: a key of `App::builds`.
     pub image: ProcessType,

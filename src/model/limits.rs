@@ -28,6 +28,14 @@ pub const DEV_CRASH_BACKOFF: [Duration; 6] = [
     Duration::from_secs(8),
     Duration::from_secs(15),
 ];
+/// A dyno is restarted after this, and up to [`CYCLE_SPREAD_MINUTES`] more (R5.4).
+pub const CYCLE: Duration = Duration::from_secs(24 * 3600);
+/// Minutes by which dynos that started together are cycled apart (R5.4).
+pub const CYCLE_SPREAD_MINUTES: u32 = 216;
+/// With preboot, how much longer than the boot time old dynos go on when the new ones do not come up (R5.6).
+pub const PREBOOT_WINDOW: Duration = Duration::from_secs(120);
+/// Dynos of an app, all process types together (R11).
+pub const DYNOS_PER_APP: u32 = 100;
 /// A release command is ended after this (R9).
 pub const RELEASE_TIMEOUT: Duration = Duration::from_secs(3600);
 /// A release command that runs this long is noticed and explained (R1.6): many a release image starts the web server.

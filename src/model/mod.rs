@@ -5,6 +5,7 @@
 pub mod app;
 pub mod codes;
 pub mod config_vars;
+pub mod domain;
 pub mod dyno;
 pub mod endpoint;
 pub mod exit_code;

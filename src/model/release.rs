@@ -1,5 +1,6 @@
 //! Releases: numbered, immutable, each a slug and a config (R9).
 
+use super::app::{ProcessSpec, ReleaseSpec};
 use super::image::ImageId;
 use super::process_type::ProcessType;
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ impl fmt::Display for Version {
 /// The images of one build, by process type.
 pub type Slug = BTreeMap<ProcessType, ImageId>;
 
-/// `succeeded`, `failed`, `pending` (R9).
+/// `succeeded`, `failed`, `pending`, `expired` (R9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReleaseStatus {
@@ -29,6 +30,8 @@ pub enum ReleaseStatus {
     Succeeded,
     /// Its release phase failed; nothing of it runs.
     Failed,
+    /// Its release phase was never brought to an end.
+    Expired,
 }
 
 /// One release.
@@ -48,6 +51,28 @@ pub struct Release {
     pub config: BTreeMap<String, String>,
     /// How its release phase ended.
     pub status: ReleaseStatus,
+    /// What its process types run; none in what an older dynosim wrote down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands: Option<Commands>,
+    /// The dyno of its release phase, whose lines are its output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_dyno: Option<String>,
+}
+
+/// What the process types of a release run, as the files said then.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Commands {
+    /// By process type.
+    pub processes: BTreeMap<ProcessType, ProcessSpec>,
+    /// Its release phase.
+    pub release: Option<ReleaseSpec>,
+}
+
+impl Release {
+    /// Whether one may go back to it: its release phase succeeded (R9).
+    pub fn is_eligible(&self) -> bool {
+        self.status == ReleaseStatus::Succeeded
+    }
 }
 
 impl fmt::Debug for Release {

@@ -16,6 +16,8 @@ pub struct Timeouts {
     pub started: Duration,
     /// Pace of memory samples, R14 and metrics lines.
     pub metrics: Duration,
+    /// A dyno is restarted after this, and up to 216 minutes more.
+    pub cycle: Duration,
     /// A release command is ended after this.
     pub release: Duration,
     /// Router: connect to a dyno (H19).
@@ -52,12 +54,13 @@ pub enum BadTimeouts {
 
 impl Timeouts {
     /// The names that `--timeouts` knows, in the order of the help text.
-    pub const NAMES: [&'static str; 14] = [
+    pub const NAMES: [&'static str; 15] = [
         "boot",
         "exit",
         "backoff",
         "started",
         "metrics",
+        "cycle",
         "release",
         "connect",
         "queue",
@@ -77,6 +80,7 @@ impl Timeouts {
             backoff: limits::CRASH_BACKOFF.to_vec(),
             started: limits::STARTED_CORRECTLY,
             metrics: limits::METRICS_INTERVAL,
+            cycle: limits::CYCLE,
             release: limits::RELEASE_TIMEOUT,
             connect: limits::CONNECT_TIMEOUT,
             queue: limits::QUEUE_TIMEOUT,
@@ -103,6 +107,7 @@ impl Timeouts {
             backoff: vec![Duration::ZERO, Duration::from_millis(500), s(1)],
             started: s(60),
             metrics: s(2),
+            cycle: limits::CYCLE,
             release: s(60),
             connect: Duration::from_millis(500),
             queue: s(8),
@@ -144,6 +149,7 @@ impl Timeouts {
             "exit" => &mut self.exit,
             "started" => &mut self.started,
             "metrics" => &mut self.metrics,
+            "cycle" => &mut self.cycle,
             "release" => &mut self.release,
             "connect" => &mut self.connect,
             "queue" => &mut self.queue,

@@ -1,9 +1,11 @@
 //! From Dockerfiles to a slug: one build for each distinct set of inputs, none where nothing changed.
 
+use super::control::images_kept;
 use super::error::PlatformError;
 use super::project::Project;
 use super::report::News;
-use super::store::{Builds, Built, Images};
+use super::state::StateDir;
+use super::store::{Builds, Built, Images, Releases};
 use crate::engine::context::fingerprint;
 use crate::engine::{BuildEvent, BuildPlan, Engine, EngineError};
 use crate::model::app::Build;
@@ -16,6 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+
+/// Releases whose images are kept for a rollback.
+const RELEASES_KEPT: usize = 10;
 
 /// The images of an app and what they say about themselves.
 #[derive(Clone, Debug, Default)]
@@ -69,19 +74,26 @@ pub async fn build(
         }
     }
     // What was built is kept even when another image failed: the next try need not build it again.
-    let used: BTreeSet<&str> = known.value.values().map(|built| built.image.0.as_str()).collect();
-    images.value.retain(|id, _| used.contains(id.as_str()));
+    let current = used(&project.state, &known)?;
+    images.value.retain(|id, _| current.iter().any(|image| image.0 == *id));
     let saved = known.save().and_then(|()| images.save()).map_err(PlatformError::io("remember the builds"));
     // A build that failed is what the user must mend; a record that was not kept only costs the next build time.
     if let Some(error) = failed {
         return Err(error);
     }
     saved?;
-    let current: Vec<ImageId> = known.value.values().map(|built| built.image.clone()).collect();
     if let Err(error) = project.engine.prune_images(&project.repository(), &current).await {
         project.report.note(format!("replaced images were not removed: {error}"));
     }
     Ok(slug)
+}
+
+/// Images that must stay: what was last built, and what a rollback may need.
+pub fn used(state: &StateDir, known: &Builds) -> Result<Vec<ImageId>, PlatformError> {
+    let releases = Releases::open(state).map_err(PlatformError::io("read the releases"))?;
+    let mut images: Vec<ImageId> = known.value.values().map(|built| built.image.clone()).collect();
+    images.extend(images_kept(&releases, RELEASES_KEPT));
+    Ok(images)
 }
 
 fn groups(project: &Project, wanted: &BTreeSet<ProcessType>, options: &BuildOptions) -> Vec<Group> {

@@ -1,5 +1,6 @@
 //! A release: number it, run its command, and only then let its dynos boot (R9).
 
+use super::control::Deployed;
 use super::error::PlatformError;
 use super::interrupt::Interrupt;
 use super::project::Project;
@@ -15,8 +16,9 @@ use crate::model::dyno::{DynoKind, DynoName, DynoSize};
 use crate::model::limits;
 use crate::model::log::Message;
 use crate::model::process_type::ProcessType;
-use crate::model::release::{Release, ReleaseStatus, Slug};
+use crate::model::release::{Commands, Release, ReleaseStatus, Slug};
 use crate::model::timeouts::Timeouts;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 
@@ -97,55 +99,63 @@ impl Ground {
     }
 }
 
-/// Makes a release of a slug. Returns it once its dynos may boot.
-pub async fn deploy(
+/// Numbers a release and writes it down: when this returns, no crash loses it.
+pub fn enter(
     ground: &Ground,
     releases: &mut Releases,
     slug: Slug,
     slate: &Slate,
-    interrupt: &Interrupt,
+    description: String,
+    config: BTreeMap<String, String>,
 ) -> Result<Release, PlatformError> {
     if releases.is_empty() {
         for text in ["Initial release", "Release v1 created", "Enable Logplex", "Release v2 created"] {
             ground.api(text);
         }
     }
-    let mut release = Release {
+    let app = &ground.project.app;
+    let release = Release {
         version: releases.next(),
-        description: describe(&slug),
+        description,
         user: ground.project.user.clone(),
         created_at: rfc3339(ground),
         slug,
-        config: ground.project.app.config.plain(),
+        config,
         status: if slate.release.is_some() { ReleaseStatus::Pending } else { ReleaseStatus::Succeeded },
+        commands: Some(Commands { processes: app.processes.clone(), release: app.release.clone() }),
+        release_dyno: slate.release.as_ref().map(|_| {
+            DynoName::new(ProcessType::release(), ground.project.clock.random(limits::ONE_OFF_NUMBERS)).to_string()
+        }),
     };
-    let put = |releases: &mut Releases, release: &Release| {
-        releases.put(release.clone()).map_err(PlatformError::io(format!("write release {}", release.version)))
-    };
-    put(releases, &release)?;
+    releases.put(release.clone()).map_err(PlatformError::io(format!("write release {}", release.version)))?;
     ground.api(&release.description);
-    if let Some(runnable) = &slate.release {
-        let status = run_command(ground, runnable, slate, &release, interrupt).await;
-        let good = matches!(status, Some(0));
-        release.status = if good { ReleaseStatus::Succeeded } else { ReleaseStatus::Failed };
-        put(releases, &release)?;
-        if !good {
-            ground.api(format!("Release {} command failed", release.version));
-        }
-        match status {
-            Some(0) => {}
-            Some(status) => return Err(PlatformError::ReleaseFailed { version: release.version, status }),
-            None => return Err(PlatformError::Interrupted),
-        }
-    }
-    let news = News::Release { version: release.version, description: release.description.clone() };
-    ground.project.report.tell(news);
-    ground.api(format!("Release {} created", release.version));
     Ok(release)
 }
 
+/// Runs the release command, if there is one, to its end.
+pub async fn carry_out(deployed: &Deployed, interrupt: &Interrupt) -> Result<(), PlatformError> {
+    let Deployed { ground, slate, release } = deployed;
+    let Some(runnable) = &slate.release else { return Ok(()) };
+    let status = run_command(ground, runnable, slate, release, interrupt).await;
+    if status != Some(0) {
+        ground.api(format!("Release {} command failed", release.version));
+    }
+    match status {
+        Some(0) => Ok(()),
+        Some(status) => Err(PlatformError::ReleaseFailed { version: release.version, status }),
+        None => Err(PlatformError::Interrupted),
+    }
+}
+
+/// Says that a release's dynos may boot.
+pub fn announce(ground: &Ground, release: &Release) {
+    let news = News::Release { version: release.version, description: release.description.clone() };
+    ground.project.report.tell(news);
+    ground.api(format!("Release {} created", release.version));
+}
+
 /// `Deployed web (eacd9b960537), worker (0c1d2e3f4a5b)` (R6.2, R13#7).
-fn describe(slug: &Slug) -> String {
+pub fn describe(slug: &Slug) -> String {
     let images: Vec<String> = slug.iter().map(|(name, image)| format!("{name} ({})", image.short())).collect();
     format!("Deployed {}", images.join(", "))
 }
@@ -172,7 +182,9 @@ async fn run_command(
     release: &Release,
     interrupt: &Interrupt,
 ) -> Option<i32> {
-    let name = DynoName::new(ProcessType::release(), ground.project.clock.random(limits::ONE_OFF_NUMBERS));
+    let number = release.release_dyno.as_deref().and_then(|name| name.rsplit('.').next()?.parse().ok());
+    let number = number.unwrap_or_else(|| ground.project.clock.random(limits::ONE_OFF_NUMBERS));
+    let name = DynoName::new(ProcessType::release(), number);
     ground.api(format!("Running release {} commands", release.version));
     ground.api(format!("Starting process with command `{}`", runnable.launch.command));
     let size = DynoSize::named("standard-1x").unwrap_or(DynoSize::BASIC);

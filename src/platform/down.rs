@@ -1,12 +1,12 @@
 //! `down`: ends the app's `up`, wherever it runs, and removes what killed runs left behind.
 
+use super::builds::used;
 use super::error::PlatformError;
 use super::project::sweep;
 use super::report::Reporter;
 use super::state::{Holder, Identity, StateDir};
 use super::store::Builds;
 use crate::engine::Engine;
-use crate::model::image::ImageId;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
 use std::time::Duration;
@@ -73,7 +73,7 @@ pub async fn clean_up(
     let swept = sweep(engine, state, identity, report).await?;
     if runs.live.is_empty() && !runs.dead.is_empty() {
         let known = Builds::open(state.file("builds.json"));
-        let keep: Vec<ImageId> = known.value.into_values().map(|built| built.image).collect();
+        let keep = used(state, &known)?;
         engine.prune_images(&state.repository(), &keep).await?;
     }
     Ok(swept)

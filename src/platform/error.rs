@@ -1,5 +1,6 @@
 //! What can stop a command of the platform, and the exit code each has.
 
+use super::authority::AuthorityError;
 use super::state::Holder;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{BuildFailure, EngineError};
@@ -63,6 +64,9 @@ pub enum PlatformError {
         /// By whom, where it can be told.
         by: Option<String>,
     },
+    /// The local certificate authority.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     /// A process type that the app does not have.
     #[error("{app} has no process type `{name}`; it has {known}")]
     NoSuchType {
@@ -110,6 +114,7 @@ impl PlatformError {
             Self::AlreadyRunning { .. }
             | Self::Engine(EngineError::DiskFull(_) | EngineError::Operation { .. })
             | Self::PortTaken { .. }
+            | Self::Authority(_)
             | Self::Io { .. } => ExitCode::Failed,
         }
     }

@@ -2,11 +2,13 @@
 //!
 //! Nothing in here prints or reads arguments; a face passes values in and gets [`report::News`] and log lines out.
 
+pub mod authority;
 pub mod builds;
+pub mod control;
 pub mod deploy;
 pub mod down;
 pub mod error;
-pub mod formation;
+pub mod front;
 pub mod interrupt;
 pub mod one_off;
 pub mod port;
@@ -15,6 +17,7 @@ pub mod report;
 pub mod slate;
 pub mod state;
 pub mod store;
+pub mod trust;
 pub mod up;
 
 pub use error::PlatformError;

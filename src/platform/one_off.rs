@@ -195,6 +195,8 @@ async fn of_project(project: &Project, options: &RunOptions) -> Result<(BuiltSlu
         slug: built.slug.clone(),
         config: project.app.config.plain(),
         status: ReleaseStatus::Succeeded,
+        commands: None,
+        release_dyno: None,
     };
     Ok((built, release))
 }

@@ -91,6 +91,7 @@ fn name_of(root: &Path) -> String {
 }
 
 /// A project with an engine under it.
+#[derive(Clone)]
 pub struct Project {
     /// What its files say.
     pub app: App,

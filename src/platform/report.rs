@@ -5,6 +5,7 @@ use crate::engine::{BuildEvent, Swept};
 use crate::model::image::ImageId;
 use crate::model::process_type::ProcessType;
 use crate::model::release::Version;
+use std::fmt;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -50,14 +51,11 @@ pub enum News {
     /// Something worth a line: a port that was taken, a type that starts at 0.
     Note(String),
     /// The router listens.
-    Listening {
-        /// `http://localhost:5006`
-        url: String,
-    },
+    Listening(Urls),
     /// Every dyno that should be up is up.
     Ready {
-        /// The URL, for apps with web.
-        url: Option<String>,
+        /// Where it is reached, for apps with web.
+        urls: Option<Urls>,
         /// Process types and quantities.
         formation: Vec<(ProcessType, u32)>,
         /// Since the command began.
@@ -69,6 +67,22 @@ pub enum News {
     Stopped,
     /// There will be no more news.
     End,
+}
+
+/// Where the app is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Urls {
+    /// `http://localhost:5006`
+    pub http: String,
+    /// `https://localhost:5443`, where that was asked for.
+    pub https: Option<String>,
+}
+
+impl fmt::Display for Urls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.http)?;
+        self.https.iter().try_for_each(|https| write!(f, "  {https}"))
+    }
 }
 
 /// Where news goes. A face that went away is not waited for.

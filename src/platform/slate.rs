@@ -27,6 +27,8 @@ pub struct Slate {
     pub types: BTreeMap<ProcessType, Runnable>,
     /// The release command.
     pub release: Option<Runnable>,
+    /// How its commands were formed.
+    pub launch: LaunchOptions,
 }
 
 impl Slate {
@@ -37,9 +39,19 @@ impl Slate {
         wanted: &[&ProcessType],
         options: LaunchOptions,
     ) -> Result<Self, PlatformError> {
-        let mut slate = Self::default();
+        Self::of_facts(app, &built.facts, wanted, options)
+    }
+
+    /// The same, of images that are there.
+    pub fn of_facts(
+        app: &App,
+        facts: &BTreeMap<ProcessType, Arc<ImageFacts>>,
+        wanted: &[&ProcessType],
+        options: LaunchOptions,
+    ) -> Result<Self, PlatformError> {
+        let mut slate = Self { launch: options, ..Self::default() };
         for (process_type, spec) in &app.processes {
-            let Some(image) = built.facts.get(&spec.image) else { continue };
+            let Some(image) = facts.get(&spec.image) else { continue };
             match runnable(process_type, image, spec.command.as_ref(), options) {
                 Ok(runnable) => {
                     slate.types.insert(process_type.clone(), runnable);
@@ -49,7 +61,7 @@ impl Slate {
             }
         }
         if let Some(release) = &app.release
-            && let Some(image) = built.facts.get(&release.image)
+            && let Some(image) = facts.get(&release.image)
         {
             let process_type = ProcessType::release();
             slate.release = Some(runnable(&process_type, image, release.command.as_ref(), options)?);

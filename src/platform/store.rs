@@ -37,6 +37,15 @@ impl Releases {
         Ok(Self { path, all })
     }
 
+    /// Closes what a run that was killed left open: nobody runs those release phases any more.
+    pub fn expire(&mut self) -> io::Result<()> {
+        let pending = |release: &&Release| release.status == ReleaseStatus::Pending;
+        for release in self.all.values().filter(pending).cloned().collect::<Vec<_>>() {
+            self.put(Release { status: ReleaseStatus::Expired, ..release })?;
+        }
+        Ok(())
+    }
+
     /// The number of the next release; the first deploy is v3 (R6.2).
     pub fn next(&self) -> Version {
         Version(self.all.keys().last().map_or(FIRST_DEPLOY, |last| last.0 + 1))
@@ -117,6 +126,8 @@ impl<T: Default + serde::Serialize + serde::de::DeserializeOwned> Kept<T> {
     }
 }
 
+/// `scaled.json`: quantity and size by process type, as `ps:scale` and `ps:type` left them.
+pub type Scaled = Kept<BTreeMap<String, (u32, String)>>;
 /// `builds.json`: by process type.
 pub type Builds = Kept<BTreeMap<String, Built>>;
 /// `images.json`: by config digest.
@@ -142,6 +153,8 @@ mod tests {
             slug: BTreeMap::new(),
             config: BTreeMap::from([("A".into(), "1".into())]),
             status,
+            commands: None,
+            release_dyno: None,
         }
     }
 

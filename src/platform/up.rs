@@ -1,31 +1,29 @@
 //! `up`: build, release, run, until somebody wants it to end.
 
 use super::builds::{self, BuildOptions, BuiltSlug};
-use super::deploy::{self, DynoRules, Ground};
+use super::control::{Beginning, Control, Reload};
+use super::deploy::{DynoRules, Ground};
 use super::error::PlatformError;
-use super::formation::{Running, TableOf};
+use super::front::{Front, FrontOptions};
 use super::interrupt::Interrupt;
-use super::port::{self, PortChoice};
 use super::project::Project;
-use super::report::News;
+use super::report::{News, Urls};
 use super::slate::Slate;
 use super::state::{Held, Holder};
-use super::store::{Kept, Releases};
+use super::store::{Kept, Releases, Scaled};
 use crate::engine::EngineError;
 use crate::logs::Logs;
 use crate::model::app::App;
-use crate::model::dyno::{DynoName, DynoSize, DynoState};
+use crate::model::dyno::DynoSize;
 use crate::model::formation::{self, Formation, Scale};
 use crate::model::launch::LaunchOptions;
 use crate::model::process_type::ProcessType;
 use crate::model::release::Slug;
-use crate::router::table::{Backend, Route, Table};
-use crate::router::{Listener, Router, RouterConfig};
+use crate::router::Router;
+use crate::router::table::HostRule;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 /// A forced stop waits this long for the engine to remove what is left.
@@ -38,8 +36,8 @@ pub struct UpOptions {
     pub quantities: BTreeMap<ProcessType, u32>,
     /// One size for all dynos, over the app's own.
     pub size: Option<DynoSize>,
-    /// Where the router listens.
-    pub port: PortChoice,
+    /// The router: where it listens, for whom, and how it behaves.
+    pub front: FrontOptions,
     /// How images are built.
     pub build: BuildOptions,
     /// What dynos run under.
@@ -58,6 +56,10 @@ pub struct UpSession {
     pub held: (Held, Holder),
     /// Ends it.
     pub interrupt: Interrupt,
+    /// Reads the project's files again.
+    pub reload: Reload,
+    /// Called once, with a hand on the app, before anything is built.
+    pub attend: Box<dyn FnOnce(&Control) + Send>,
 }
 
 /// Runs the app until it is told to stop, and leaves nothing behind. Returns why it stopped.
@@ -86,48 +88,54 @@ fn unswept() -> PlatformError {
 async fn run(session: &mut UpSession, options: &UpOptions) -> Result<String, PlatformError> {
     let began = Instant::now();
     let project = Arc::clone(&session.project);
-    let formation = formation_of(&project.app, options)?;
-    let (listener, port) = listen(session, options).await?;
+    let scaled = Scaled::open(project.state.file("scaled.json"));
+    let formation = formation_of(&project.app, &scaled.value, options)?;
+    let front = listen(session, options).await?;
     let ground = Ground {
         project: Arc::clone(&project),
         logs: session.logs.clone(),
         run: project.run_identity(&session.held.1.run),
         rules: options.rules.clone(),
     };
-    let (slug, slate) = prepare(&ground, &session.interrupt, options, &formation).await?;
     let mut releases = Releases::open(&project.state).map_err(PlatformError::io("read the releases"))?;
-    let table_of = table_of(&project.app);
-    let expected = (!releases.is_empty()).then(|| expected(&formation));
-    let table = Arc::new(watch::channel(Arc::new(table_of(expected))).0);
-    let router = start_router(&ground, vec![Listener::http(listener)], table.subscribe());
+    releases.expire().map_err(PlatformError::io("write the releases"))?;
+    let control = Control::begin(Beginning {
+        ground: ground.clone(),
+        releases,
+        formation: formation.clone(),
+        hosts: options.front.domains.iter().map(|domain| HostRule::parse(domain.as_str())).collect(),
+        maintenance: options.front.maintenance,
+        reload: Arc::clone(&session.reload),
+        interrupt: session.interrupt.clone(),
+    });
+    std::mem::replace(&mut session.attend, Box::new(|_| ()))(&control);
+    let (slug, slate) = prepare(&ground, &session.interrupt, options, &formation).await?;
     let has_web = project.app.processes.contains_key(&ProcessType::web());
-    let url = has_web.then(|| format!("http://localhost:{port}"));
-    if let Some(url) = &url {
-        project.report.tell(News::Listening { url: url.clone() });
+    let urls = has_web.then(|| front.say(&project.report));
+    let router = front.start(&ground, options.front.router.clone(), control.table());
+    if let Err(error) = first_release(&control, ground.clone(), slug, slate).await {
+        router.shutdown(Duration::ZERO).await;
+        return Err(error);
     }
-    let release = match deploy::deploy(&ground, &mut releases, slug, &slate, &session.interrupt).await {
-        Ok(release) => release,
-        Err(error) => {
-            router.shutdown(Duration::ZERO).await;
-            return Err(error);
-        }
-    };
     say_scale(&ground, &formation);
-    let backends: TableOf = Arc::new(move |dynos| table_of(Some(dynos)));
-    let running = Running::start(&ground, &slate, &formation, &release, &table, &backends);
-    let why = watch_over(&project, &running, &session.interrupt, url, &formation, began).await;
+    let why = watch_over(&project, &control, &session.interrupt, urls, began).await;
     project.report.tell(News::Stopping(why.clone()));
-    stop(running, router, &session.interrupt, options.rules.timeouts.exit).await;
+    stop(&control, router, &session.interrupt, options.rules.timeouts.exit).await;
     Ok(why)
 }
 
-/// Takes the router's port and writes it into the lock file, where others look for it.
-async fn listen(session: &mut UpSession, options: &UpOptions) -> Result<(TcpListener, u16), PlatformError> {
-    let listener = port::bind(options.port, &session.project.report).await?;
-    let port = listener.local_addr().map_err(PlatformError::io("ask for the router's port"))?.port();
-    session.held.1.port = Some(port);
+async fn first_release(control: &Control, ground: Ground, slug: Slug, slate: Slate) -> Result<(), PlatformError> {
+    let (_, outcome) = control.deploy(ground, slug, slate)?;
+    // The queue ends with the app only.
+    outcome.await.map_err(|_| PlatformError::Interrupted)?.map(|_| ())
+}
+
+/// Takes the router's ports and writes the first into the lock file, where others look for it.
+async fn listen(session: &mut UpSession, options: &UpOptions) -> Result<Front, PlatformError> {
+    let front = Front::open(&session.project, &options.front).await?;
+    session.held.1.port = Some(front.port());
     session.held.0.write(&session.held.1).map_err(PlatformError::io("write the lock file"))?;
-    Ok((listener, port))
+    Ok(front)
 }
 
 /// Cleans up after dead runs, makes the network and the images, and checks every command: all before anything starts.
@@ -158,15 +166,9 @@ async fn prepare(
     Ok((built.slug, slate))
 }
 
-fn start_router(ground: &Ground, listeners: Vec<Listener>, table: watch::Receiver<Arc<Table>>) -> Router {
-    let config = RouterConfig::new(ground.rules.timeouts.clone());
-    let logs = ground.logs.clone();
-    Router::start(listeners, table, config, ground.project.clock.clone(), move |line| logs.publish(&line))
-}
-
 /// Stops dynos and router side by side: requests in flight end while their dynos do.
-async fn stop(running: Running, router: Router, interrupt: &Interrupt, grace: Duration) {
-    tokio::join!(running.stop(interrupt.forced()), async {
+async fn stop(control: &Control, router: Router, interrupt: &Interrupt, grace: Duration) {
+    tokio::join!(control.stop(interrupt.forced()), async {
         tokio::select! {
             () = router.shutdown(grace) => {}
             () = interrupt.forced() => {}
@@ -177,27 +179,33 @@ async fn stop(running: Running, router: Router, interrupt: &Interrupt, grace: Du
 /// Reports once when all dynos are up, and waits for the end.
 async fn watch_over(
     project: &Project,
-    running: &Running,
+    control: &Control,
     interrupt: &Interrupt,
-    url: Option<String>,
-    formation: &Formation,
+    urls: Option<Urls>,
     began: Instant,
 ) -> String {
-    let ready = running.all_up();
-    tokio::pin!(ready);
     tokio::select! {
-        () = &mut ready => {
-            let formation = formation.iter().map(|(name, scale)| (name.clone(), scale.quantity)).collect();
-            project.report.tell(News::Ready { url, formation, took: began.elapsed() });
+        () = control.until_up() => {
+            let formation = control.formation().into_iter().map(|(name, scale)| (name, scale.quantity)).collect();
+            project.report.tell(News::Ready { urls, formation, took: began.elapsed() });
         }
         why = interrupt.wanted() => return why,
     }
     interrupt.wanted().await
 }
 
-/// The app's formation with the command line's over it.
-pub fn formation_of(app: &App, options: &UpOptions) -> Result<Formation, PlatformError> {
+/// The app's formation, with what `ps:scale` left over it, and the command line's over both.
+pub fn formation_of(
+    app: &App,
+    scaled: &BTreeMap<String, (u32, String)>,
+    options: &UpOptions,
+) -> Result<Formation, PlatformError> {
     let mut formation = app.formation.clone();
+    for (name, (quantity, size)) in scaled {
+        if let (Ok(process_type), Some(size)) = (ProcessType::new(name), DynoSize::named(size)) {
+            formation.insert(process_type, Scale { quantity: *quantity, size });
+        }
+    }
     for (process_type, quantity) in &options.quantities {
         if !app.processes.contains_key(process_type) || process_type.is_release() {
             return Err(PlatformError::no_such_type(app, process_type));
@@ -236,35 +244,4 @@ fn say_scale(ground: &Ground, formation: &Formation) {
             ground.project.report.note(format!("the formation was not written down: {error}"));
         }
     }
-}
-
-/// The web dynos that will be there once the release is made: requests wait for them, as for any that boot.
-fn expected(formation: &Formation) -> Vec<Backend> {
-    let web = ProcessType::web();
-    let quantity = formation.get(&web).map_or(0, |scale| scale.quantity);
-    let backend = |number| Backend {
-        name: DynoName::new(web.clone(), number),
-        generation: 0,
-        state: DynoState::Starting,
-        endpoint: None,
-    };
-    (1..=quantity).map(backend).collect()
-}
-
-/// How the router's table is made for this app; `None` before there is a release (H81).
-fn table_of(app: &App) -> Arc<dyn Fn(Option<Vec<Backend>>) -> Table + Send + Sync> {
-    let page = |name: &str| app.config.get(name).map(|var| var.value.clone());
-    let (error_page_url, maintenance_page_url) = (page("ERROR_PAGE_URL"), page("MAINTENANCE_PAGE_URL"));
-    let name = app.name.clone();
-    Arc::new(move |dynos| Table {
-        apps: vec![Route {
-            app: name.clone(),
-            hosts: Vec::new(),
-            maintenance: false,
-            blank: dynos.is_none(),
-            dynos: dynos.unwrap_or_default(),
-            error_page_url: error_page_url.clone(),
-            maintenance_page_url: maintenance_page_url.clone(),
-        }],
-    })
 }

@@ -40,6 +40,9 @@ pub struct RouterConfig {
     pub network_error_logging: bool,
     /// All dynos quarantined for the whole queue time is H34 instead of H99 (§20 U1).
     pub quarantine_is_h34: bool,
+    /// The labs flag `http-end-to-end-continue`: pass `Expect: 100-continue` to the dyno and its 100 to the client,
+    /// over HTTP/1 only (§10). Off: the router answers 100 itself.
+    pub end_to_end_continue: bool,
     /// Keep answering a client that has closed its sending side. Heroku's routers take that for a client that is
     /// gone (H27), and so does dynosim unless told.
     pub half_close: bool,
@@ -60,6 +63,7 @@ impl RouterConfig {
             session_affinity: false,
             network_error_logging: false,
             quarantine_is_h34: false,
+            end_to_end_continue: false,
             half_close: false,
         }
     }

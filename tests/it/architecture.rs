@@ -29,6 +29,7 @@ const HOMES: &[(&str, &str)] = &[
     ("hyper", "src/router"),
     ("hyper_util", "src/router"),
     ("annotate_snippets", "src/diagnostic.rs"),
+    ("rcgen", "src/platform/authority"),
 ];
 
 fn sources() -> Vec<PathBuf> {

@@ -256,8 +256,20 @@ impl Up<'_> {
     /// The router's port.
     #[track_caller]
     pub(crate) fn port(&self) -> u16 {
+        self.port_of("http://localhost:")
+    }
+
+    /// The router's port for HTTPS.
+    #[track_caller]
+    pub(crate) fn https_port(&self) -> u16 {
+        self.port_of("https://localhost:")
+    }
+
+    #[track_caller]
+    fn port_of(&self, scheme: &str) -> u16 {
         let line = self.wait_err("✔ router");
-        line.rsplit_once(':').unwrap().1.trim().parse().unwrap()
+        let (_, rest) = line.split_once(scheme).unwrap_or_else(|| panic!("no {scheme} in {line}"));
+        rest.split_whitespace().next().unwrap().parse().unwrap()
     }
 
     /// GETs a path; returns status and body.

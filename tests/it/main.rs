@@ -12,6 +12,8 @@ mod cli;
 mod engine_build;
 mod engine_dyno;
 mod harness;
+mod https;
+mod router_options;
 mod scenarios;
 mod support;
 mod up;

@@ -133,8 +133,9 @@ impl Machine {
                 match kind {
                     StopKind::Down if self.kind != DynoKind::Formation => {}
                     StopKind::Down => effects.push(self.change(DynoState::Down)),
-                    StopKind::Replaced => {
-                        effects.push(Effect::Say("Restarting".into()));
+                    StopKind::Replaced | StopKind::Cycled => {
+                        let word = if kind == StopKind::Cycled { "Cycling" } else { "Restarting" };
+                        effects.push(Effect::Say(word.into()));
                         if self.shown != DynoState::Starting {
                             effects.push(self.change(DynoState::Starting));
                         }

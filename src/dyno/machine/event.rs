@@ -44,6 +44,8 @@ pub enum StopKind {
     Down,
     /// A replacement takes its place: `Restarting`, `State changed from up to starting`.
     Replaced,
+    /// The daily restart: `Cycling`, then as `Replaced` (R5.4).
+    Cycled,
 }
 
 /// Identifies one armed deadline.
