@@ -8,6 +8,7 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
@@ -80,11 +81,12 @@ pub(crate) fn steady(address: SocketAddr, rate: u32, seconds: u32) -> Result<Lat
         epoll::add(&poll, &socket, epoll::EventData::new_u64(index), epoll::EventFlags::IN)?;
         lanes.push(Lane { socket, have: Vec::with_capacity(4096), due: VecDeque::new() });
     }
-    // Unlike the timeouts of sleep and epoll, a timerfd has no slack. Edge-triggered, it need not be read.
+    // Unlike the timeouts of sleep and epoll, a timerfd has no slack.
     let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
     let every = Timespec { tv_sec: 0, tv_nsec: i64::from(1_000_000_000 / rate) };
     timerfd_settime(&timer, TimerfdTimerFlags::empty(), &Itimerspec { it_interval: every, it_value: every })?;
-    epoll::add(&poll, &timer, epoll::EventData::new_u64(TIMER), epoll::EventFlags::IN | epoll::EventFlags::ET)?;
+    epoll::add(&poll, &timer, epoll::EventData::new_u64(TIMER), epoll::EventFlags::IN)?;
+    let mut timer = File::from(timer);
 
     let total = rate * seconds;
     let gap = Duration::from_secs(1) / rate;
@@ -104,6 +106,8 @@ pub(crate) fn steady(address: SocketAddr, rate: u32, seconds: u32) -> Result<Lat
         for event in &events {
             let data = event.data;
             if data.u64() == TIMER {
+                // It goes on only once it is read.
+                let _ = timer.read(&mut [0; 8])?;
                 continue;
             }
             let lane = &mut lanes[usize::try_from(data.u64())?];
