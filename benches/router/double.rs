@@ -31,11 +31,7 @@ pub(crate) fn run() -> Result<()> {
 
 async fn serve(mut socket: TcpStream) -> std::io::Result<()> {
     socket.set_nodelay(true)?;
-    let plain = [
-        format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {BODY}\r\n\r\n").as_bytes(),
-        &[b'x'; BODY],
-    ]
-    .concat();
+    let plain = answer("");
     let mut have = Vec::with_capacity(2048);
     loop {
         let end = loop {
@@ -63,14 +59,20 @@ async fn serve(mut socket: TcpStream) -> std::io::Result<()> {
         if memmem::find(&head, b"\r\nupgrade:").is_some() {
             return echo(socket, &have).await;
         }
-        match number_after(&head, b"get /bytes/") {
-            None => socket.write_all(&plain).await?,
-            Some(length) => download(&mut socket, length).await?,
-        }
-        if memmem::find(&head, b"\r\nconnection: close").is_some() {
-            return Ok(());
+        if let Some(length) = number_after(&head, b"get /bytes/") {
+            download(&mut socket, length).await?;
+        } else if memmem::find(&head, b"\r\nconnection: close").is_some() {
+            return socket.write_all(&answer("Connection: close\r\n")).await;
+        } else {
+            socket.write_all(&plain).await?;
         }
     }
+}
+
+/// A plain answer, with this header line.
+fn answer(line: &str) -> Vec<u8> {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n{line}Content-Length: {BODY}\r\n\r\n");
+    [head.as_bytes(), &[b'x'; BODY]].concat()
 }
 
 fn number_after(head: &[u8], name: &[u8]) -> Option<usize> {
