@@ -3,6 +3,8 @@
 use crate::clock;
 use crate::model::limits::LOG_LINE_BYTES;
 use crate::model::log::{Message, Source};
+use std::io::Write as _;
+use std::ops::Range;
 use time::OffsetDateTime;
 
 /// Length of a stamp such as `2026-11-21T03:08:15.123456+00:00`.
@@ -85,20 +87,34 @@ pub(super) fn stamp_of(line: &[u8]) -> Option<&Stamp> {
 
 /// Appends a message as whole lines: one for each line of its text, cut at 10,000 bytes, all with one stamp (R6.2, R7).
 pub(super) fn write_message(stamp: &Stamp, message: &Message, out: &mut Vec<u8>) {
-    let mut prefix = stamp.to_vec();
-    prefix.extend_from_slice(format!(" {}[{}]: ", message.source.as_str(), message.process).as_bytes());
     let text = message.text.strip_suffix('\n').unwrap_or(&message.text);
+    let mut prefix = None;
     for line in text.split('\n') {
         let mut rest = line.as_bytes();
         loop {
             let (piece, later) = rest.split_at(rest.len().min(LOG_LINE_BYTES));
-            write_line(&prefix, piece, out);
+            match &prefix {
+                None => prefix = Some(write_prefix(stamp, message, out)),
+                Some(prefix) => out.extend_from_within(Range::clone(prefix)),
+            }
+            write_line(&[], piece, out);
             rest = later;
             if rest.is_empty() {
                 break;
             }
         }
     }
+}
+
+/// Appends what stands before the text; gives the place where it is, for further lines.
+fn write_prefix(stamp: &Stamp, message: &Message, out: &mut Vec<u8>) -> Range<usize> {
+    let begin = out.len();
+    out.extend_from_slice(stamp);
+    out.push(b' ');
+    out.extend_from_slice(message.source.as_str().as_bytes());
+    // Writing to memory cannot fail.
+    let _ = write!(out, "[{}]: ", message.process);
+    begin..out.len()
 }
 
 /// Appends one line.

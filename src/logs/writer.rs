@@ -18,6 +18,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 const RETRY: Duration = Duration::from_secs(1);
+/// From one write to the next, at least: many short lines of many requests make one write, which costs more than they
+/// do. The first line after a rest is written at once.
+const PACE: Duration = Duration::from_millis(5);
 /// Buffers larger than this are given back once the flood is over.
 const IDLE_CAPACITY: usize = 256 * 1024;
 
@@ -109,7 +112,9 @@ impl Writer {
                 self.progress.send_modify(|progress| *progress = Progress { settled, unwritten, ended: true });
                 return;
             }
-            self.wait(retry).await;
+            // What comes in floods has gathered already.
+            let next = if flood { Instant::now() } else { Instant::now() + PACE };
+            self.wait(retry, next).await;
         }
     }
 
@@ -139,8 +144,15 @@ impl Writer {
         retry
     }
 
-    async fn wait(&self, retry: Option<Instant>) {
-        let Some(at) = retry else { return self.buffer.filled.notified().await };
+    /// Waits until there is something to do, and may be done: not before `next`.
+    async fn wait(&self, retry: Option<Instant>, next: Instant) {
+        let Some(at) = retry else {
+            self.buffer.filled.notified().await;
+            if next > Instant::now() {
+                tokio::time::sleep_until(next).await;
+            }
+            return;
+        };
         tokio::select! {
             () = self.buffer.filled.notified() => {}
             () = tokio::time::sleep_until(at) => {}

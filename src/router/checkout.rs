@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 /// A connection to a dyno for one request.
 pub(super) struct Lease {
     pub(super) slot: Arc<Slot>,
-    pub(super) link: Link,
+    pub(super) link: Box<Link>,
 }
 
 /// No connection: why, and the dyno that was tried last.
@@ -42,11 +42,11 @@ enum Step {
 pub(super) async fn checkout(shared: &Shared, app: &str, wanted: Option<&str>) -> Result<Lease, NoLease> {
     let timeouts = &shared.config.timeouts;
     let give_up = Instant::now() + timeouts.queue;
-    let mut changes = shared.registry.changes();
+    // Subscribed to before the first wait, after which the table is looked at again.
+    let mut changes = None;
     let mut tried: Vec<Arc<Slot>> = Vec::new();
     let mut last = Failure::Refused;
     loop {
-        changes.borrow_and_update();
         let live = shared.registry.current();
         match next_step(shared, &live, app, wanted, &tried, last) {
             Step::Try(slot) => match connect(shared, &slot).await {
@@ -65,6 +65,10 @@ pub(super) async fn checkout(shared: &Shared, app: &str, wanted: Option<&str>) -
                 return Err(NoLease { failure, tried: tried.pop().filter(|_| connecting) });
             }
             Step::Wait(until, failure) => {
+                let Some(changes) = &mut changes else {
+                    changes = Some(shared.registry.changes());
+                    continue;
+                };
                 let wake = until.map_or(give_up, |until| until.min(give_up));
                 tokio::select! {
                     biased;
@@ -76,6 +80,7 @@ pub(super) async fn checkout(shared: &Shared, app: &str, wanted: Option<&str>) -
                 if Instant::now() >= give_up {
                     return Err(failure.into());
                 }
+                changes.borrow_and_update();
             }
         }
     }
@@ -123,12 +128,13 @@ fn next_step(
     }
 }
 
-async fn connect(shared: &Shared, slot: &Slot) -> Result<Link, DialFailure> {
+async fn connect(shared: &Shared, slot: &Slot) -> Result<Box<Link>, DialFailure> {
     if shared.pools() {
         let max_idle = shared.config.timeouts.pool_idle;
         if let Some(link) = poll_fn(|cx| Poll::Ready(slot.take_idle(max_idle, cx))).await {
             return Ok(link);
         }
     }
-    slot.dial(&*shared.dial, &shared.config.timeouts).await
+    // Boxed, so that it takes no room in a request that needs no new connection.
+    Box::pin(slot.dial(&*shared.dial, &shared.config.timeouts)).await
 }

@@ -49,10 +49,10 @@ pub(super) trait Client: Send + Sync {
     fn fault(&self) -> Option<Failure>;
 
     /// The exchange has handed over its whole answer; the record is logged when that is written.
-    fn finish(&self, record: Option<Record>);
+    fn finish(&self, record: Option<Box<Record>>);
 
     /// The exchange is over without an answer that could be completed.
-    fn cut(&self, record: Record);
+    fn cut(&self, record: Box<Record>);
 
     /// Makes of a response's headers what this client's protocol has. `bodiless`: there are no body bytes, whatever
     /// the framing headers say; they are kept for the client all the same (§9.1).

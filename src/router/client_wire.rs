@@ -124,11 +124,11 @@ impl Client for ClientWire {
         self.lock().fault
     }
 
-    fn finish(&self, record: Option<Record>) {
-        self.lock().answer = Answer::Leaving(record.map(Box::new));
+    fn finish(&self, record: Option<Box<Record>>) {
+        self.lock().answer = Answer::Leaving(record);
     }
 
-    fn cut(&self, mut record: Record) {
+    fn cut(&self, mut record: Box<Record>) {
         record.wire_bytes = self.lock().written;
         self.shared.log(&record);
     }

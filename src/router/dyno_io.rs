@@ -238,6 +238,23 @@ impl DynoIo {
     }
 }
 
+/// Reads into `out`, but no more than `most` bytes.
+fn poll_read_at_most(
+    socket: Pin<&mut (impl AsyncRead + ?Sized)>,
+    cx: &mut Context<'_>,
+    out: &mut ReadBuf<'_>,
+    most: usize,
+) -> Poll<io::Result<()>> {
+    if out.remaining() <= most {
+        return socket.poll_read(cx, out);
+    }
+    let mut part = ReadBuf::new(out.initialize_unfilled_to(most));
+    ready!(socket.poll_read(cx, &mut part))?;
+    let n = part.filled().len();
+    out.advance(n);
+    Poll::Ready(Ok(()))
+}
+
 impl AsyncRead for DynoIo {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
@@ -266,12 +283,9 @@ impl AsyncRead for DynoIo {
             this.head.advance(n);
             return Poll::Ready(Ok(()));
         }
-        let mut part = ReadBuf::new(out.initialize_unfilled_to(out.remaining().min(READ_BODY)));
-        match Pin::new(&mut this.socket).poll_read(cx, &mut part) {
+        match poll_read_at_most(Pin::new(&mut this.socket), cx, out, READ_BODY) {
             Poll::Ready(Ok(())) => {
                 this.silence.clear();
-                let n = part.filled().len();
-                out.advance(n);
                 Poll::Ready(Ok(()))
             }
             Poll::Pending if matches!(state.phase, Phase::Body) => this.poll_silence(cx, state).map(Err),

@@ -30,7 +30,7 @@ use tokio::time::Instant;
 pub(super) struct Exchange {
     client: Arc<dyn Client>,
     /// Gone once it was handed over to be logged.
-    record: Option<Record>,
+    record: Option<Box<Record>>,
     /// Counts towards H11.
     in_flight: Option<InFlight>,
     /// The table the request was found in, and its app there.
@@ -69,7 +69,7 @@ pub(super) async fn run(client: Arc<dyn Client>, arrival: Arrival) -> Result<Res
         return Ok(Page::NoSuchApp.response(&*client, 404, None, unread));
     };
     let mut exchange = Exchange {
-        record: Some(Record::begin(&parts, client.origin(), &shared)),
+        record: Some(Box::new(Record::begin(&parts, client.origin(), &shared))),
         in_flight: None,
         live: Arc::clone(&live),
         app: index,
@@ -344,7 +344,7 @@ impl Exchange {
             return Err(Cut);
         };
         let unread = self.closes || self.framing != Framing::None || verdict.cause.is_some();
-        let response = kind.of_failure(&*self.client, self.route(), &verdict, self.record.as_ref(), unread);
+        let response = kind.of_failure(&*self.client, self.route(), &verdict, self.record.as_deref(), unread);
         if let Some(mut record) = self.record.take() {
             record.failure = Some(failure);
             record.status = verdict.status;

@@ -13,7 +13,6 @@ use http::header::{
     TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use std::fmt::Write as _;
 use tokio::time::Duration;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -63,7 +62,7 @@ pub(super) fn request_id(headers: &HeaderMap, clock: &Clock, generation: Generat
             if matches!(index, 4 | 6 | 8 | 10) {
                 id.push('-');
             }
-            let _ = write!(id, "{byte:02x}");
+            id.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
         }
         value(&id)
     })
@@ -111,7 +110,7 @@ pub(super) fn to_dyno(headers: &mut HeaderMap, request: &Inbound<'_>, shared: &S
     let https = request.origin.tls.is_some();
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if https { "https" } else { "http" }));
     headers.insert(FORWARDED_PORT, shared.config.forwarded_port.unwrap_or(request.origin.port).into());
-    headers.insert(REQUEST_START, value(&request.received.to_string()));
+    headers.insert(REQUEST_START, u64::try_from(request.received).unwrap_or(0).into());
     headers.insert(VIA, appended(headers, &VIA, shared.via(request.origin)));
     set_framing(headers, request, shared.config.is_legacy());
     if shared.config.is_legacy() {

@@ -26,7 +26,7 @@ pub(super) struct Slot {
     /// For the log line.
     pub(super) name: Arc<str>,
     pub(super) key: SlotKey,
-    idle: Mutex<Vec<(Instant, Link)>>,
+    idle: Mutex<Vec<(Instant, Box<Link>)>>,
     /// It failed a connect, and is left alone until then (§12).
     quarantine: Mutex<Option<Instant>>,
     /// It is gone from the table: nothing is kept for it any more.
@@ -41,7 +41,7 @@ pub(super) struct SlotKey {
     pub(super) endpoint: Endpoint,
 }
 
-/// A connection with its handle.
+/// A connection with its handle. A large thing, which is boxed so that it is cheap to hand on.
 pub(super) struct Link {
     pub(super) sender: SendRequest<RequestBody>,
     pub(super) connection: DynoConnection,
@@ -72,7 +72,7 @@ impl Slot {
         })
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<(Instant, Link)>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<(Instant, Box<Link>)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -87,7 +87,7 @@ impl Slot {
     }
 
     /// The newest pooled connection that is still good.
-    pub(super) fn take_idle(&self, max_idle: Duration, cx: &mut Context<'_>) -> Option<Link> {
+    pub(super) fn take_idle(&self, max_idle: Duration, cx: &mut Context<'_>) -> Option<Box<Link>> {
         loop {
             let (since, mut link) = self.idle().pop()?;
             if since.elapsed() < max_idle && link.is_usable(cx) {
@@ -98,7 +98,7 @@ impl Slot {
     }
 
     /// Takes a connection back after a response, if it can carry another request.
-    pub(super) fn give_back(&self, mut link: Link) {
+    pub(super) fn give_back(&self, mut link: Box<Link>) {
         link.wire.end();
         // Nobody waits for this connection now; whoever takes it next polls it again.
         let mut cx = Context::from_waker(Waker::noop());
@@ -111,7 +111,7 @@ impl Slot {
     }
 
     /// Opens a new connection.
-    pub(super) async fn dial(&self, dial: &dyn Dial, timeouts: &Timeouts) -> Result<Link, DialFailure> {
+    pub(super) async fn dial(&self, dial: &dyn Dial, timeouts: &Timeouts) -> Result<Box<Link>, DialFailure> {
         match timeout(timeouts.connect, dial.dial(&self.key.endpoint)).await {
             Ok(Ok(stream)) => Link::open(stream, timeouts).await.map_err(|_| DialFailure::Refused),
             Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => Err(DialFailure::TimedOut),
@@ -143,7 +143,7 @@ impl Slot {
 }
 
 impl Link {
-    async fn open(stream: Box<dyn DynoStream>, timeouts: &Timeouts) -> hyper::Result<Self> {
+    async fn open(stream: Box<dyn DynoStream>, timeouts: &Timeouts) -> hyper::Result<Box<Self>> {
         let wire = DynoWire::new(timeouts.first_byte, timeouts.idle);
         let io = TokioIo::new(DynoIo::new(stream, Arc::clone(&wire)));
         let (sender, connection) = Builder::new()
@@ -152,7 +152,7 @@ impl Link {
             .max_buf_size(super::answer::HEAD + 64 * 1024)
             .handshake(io)
             .await?;
-        Ok(Self { sender, connection, wire, over: false, reused: false, spent: false })
+        Ok(Box::new(Self { sender, connection, wire, over: false, reused: false, spent: false }))
     }
 
     /// Drives the connection. Never ready again once it was.

@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::{Shared, headers};
 use http::header::HOST;
 use http::{HeaderValue, Method, Uri, request};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use tokio::time::{Duration, Instant};
@@ -82,19 +83,20 @@ impl Record {
     fn write(&self, line: &mut String, generation: Generation) -> std::fmt::Result {
         let legacy = generation == Generation::Legacy;
         self.write_outcome(line, legacy)?;
-        write!(line, " method={} path=\"", self.method)?;
+        line.extend([" method=", self.method.as_str(), " path=\""]);
         write_path(line, &self.target, legacy);
-        write!(line, "\" host={}", text(&self.host))?;
-        write!(line, " request_id={}", text(&self.request_id))?;
-        line.push_str(" fwd=\"");
+        line.extend(["\" host=", &text(&self.host), " request_id=", &text(&self.request_id), " fwd=\""]);
         write_escaped(line, text(&self.forwarded_for).as_bytes());
         line.push('"');
         match &self.dyno {
-            Some((name, connect)) => write!(line, " dyno={name} connect={}ms", connect.as_millis())?,
+            Some((name, connect)) => {
+                line.extend([" dyno=", name]);
+                write!(line, " connect={}ms", millis(*connect))?;
+            }
             None => line.push_str(" dyno= connect="),
         }
         match self.dispatched {
-            Some(at) => write!(line, " service={}ms", at.elapsed().as_millis())?,
+            Some(at) => write!(line, " service={}ms", millis(at.elapsed()))?,
             None => line.push_str(" service="),
         }
         line.push_str(" status=");
@@ -109,8 +111,8 @@ impl Record {
         match (legacy, self.tls) {
             (true, None) => line.push_str(" protocol=http"),
             (true, Some(_)) => line.push_str(" protocol=https"),
-            (false, None) => write!(line, " protocol={} tls=false", self.protocol.logged())?,
-            (false, Some(tls)) => write!(line, " protocol={} tls=true tls_version={tls}", self.protocol.logged())?,
+            (false, None) => line.extend([" protocol=", self.protocol.logged(), " tls=false"]),
+            (false, Some(tls)) => line.extend([" protocol=", self.protocol.logged(), " tls=true tls_version=", tls]),
         }
         Ok(())
     }
@@ -153,7 +155,12 @@ impl Record {
     }
 }
 
-fn text(value: &HeaderValue) -> std::borrow::Cow<'_, str> {
+/// As much as fits, which is more than any request takes.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn text(value: &HeaderValue) -> Cow<'_, str> {
     String::from_utf8_lossy(value.as_bytes())
 }
 
@@ -162,7 +169,8 @@ fn write_path(line: &mut String, target: &Uri, legacy: bool) {
     if legacy {
         write_escaped(line, target.path().as_bytes());
     } else {
-        write_escaped(line, &decode(target.path()));
+        let path = target.path();
+        write_escaped(line, &if path.contains('%') { Cow::from(decode(path)) } else { Cow::from(path.as_bytes()) });
     }
     if let Some(query) = target.query() {
         line.push('?');
@@ -197,6 +205,11 @@ fn hex(digit: u8) -> u8 {
 
 /// Whatever stands in it, it stays inside its quotes and on its line (G10).
 fn write_escaped(line: &mut String, bytes: &[u8]) {
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    if let (true, Ok(text)) = (bytes.iter().all(plain), std::str::from_utf8(bytes)) {
+        // Nearly always.
+        return line.push_str(text);
+    }
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             match c {

@@ -42,7 +42,9 @@ impl Registry {
 
     /// A receiver that wakes at the next change.
     pub(super) fn changes(&self) -> watch::Receiver<Arc<Table>> {
-        self.table.clone()
+        let mut changes = self.table.clone();
+        changes.mark_unchanged();
+        changes
     }
 
     /// The table in force, never an older one than was published before the call.

@@ -22,7 +22,7 @@ const READ_BUSY: usize = 64 * 1024;
 /// Both ends of an upgrade, before hyper has let go of them.
 pub(super) struct Tunnel {
     client: OnUpgrade,
-    dyno: Link,
+    dyno: Box<Link>,
     exchange: Exchange,
 }
 
@@ -51,7 +51,7 @@ impl Activity {
 }
 
 impl Tunnel {
-    pub(super) fn new(client: OnUpgrade, dyno: Link, exchange: Exchange) -> Self {
+    pub(super) fn new(client: OnUpgrade, dyno: Box<Link>, exchange: Exchange) -> Self {
         Self { client, dyno, exchange }
     }
 
@@ -91,7 +91,7 @@ where
 }
 
 /// The dyno's socket and what was read of it already. hyper's buffers go: a tunnel may stay for long.
-async fn take_dyno(mut link: Link) -> (Box<dyn DynoStream>, BytesMut) {
+async fn take_dyno(mut link: Box<Link>) -> (Box<dyn DynoStream>, BytesMut) {
     if !link.over {
         poll_fn(|cx| link.poll(cx)).await;
     }

@@ -79,11 +79,11 @@ impl Client for StreamWire {
         self.lock().fault
     }
 
-    fn finish(&self, record: Option<Record>) {
-        self.lock().leaving = record.map(Box::new);
+    fn finish(&self, record: Option<Box<Record>>) {
+        self.lock().leaving = record;
     }
 
-    fn cut(&self, record: Record) {
+    fn cut(&self, record: Box<Record>) {
         self.shared.log(&record);
     }
 
