@@ -67,13 +67,11 @@ impl Page {
         record: Option<&Record>,
         close: bool,
     ) -> Response<ResponseBody> {
-        match record.filter(|_| client.shared().config.inline_pages) {
-            Some(record) => self.with_body(client, verdict.status, self.inline(verdict, record), close),
-            None => {
-                let url = if self == Self::Maintenance { &route.maintenance_page_url } else { &route.error_page_url };
-                self.response(client, verdict.status, url.as_deref(), close)
-            }
+        if let Some(record) = record.filter(|_| client.shared().config.inline_pages) {
+            return self.with_body(client, verdict.status, self.inline(verdict, record), close);
         }
+        let url = if self == Self::Maintenance { &route.maintenance_page_url } else { &route.error_page_url };
+        self.response(client, verdict.status, url.as_deref(), close)
     }
 
     fn inline(self, verdict: &Verdict, record: &Record) -> String {
