@@ -1,6 +1,6 @@
 //! The running app, as everybody who steers it has it: the terminal, the API's clients, the watcher. Whatever is asked
-//! for ends up as what is wanted of each place of the formation ([`seat`]) or as a release in the queue
-//! ([`releases`]); there is no other way to change a running app.
+//! for ends up as what is wanted of each place of the formation (`seat`) or as a release in the queue
+//! (`releases`); there is no other way to change a running app.
 
 mod errors;
 mod formation;
