@@ -1,5 +1,7 @@
 //! The command line, as clap reads it. Names and habits are the Heroku CLI's where it has them.
 
+pub(super) mod steer;
+
 use super::router_args::RouterArgs;
 use crate::model::domain::Domain;
 use crate::model::dyno::{DynoSize, SIZES};
@@ -10,6 +12,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
+use steer::Steer;
 
 /// Headings and names stand out a little; nothing else.
 const STYLES: Styles = Styles::styled()
@@ -27,7 +30,7 @@ const STYLES: Styles = Styles::styled()
     disable_help_subcommand = true,
     max_term_width = 100,
     after_help = "Exit codes: 0 ok, 1 the command failed, 2 usage or unreadable project, 3 build, 4 release phase,\n\
-                  6 no container engine, 130 interrupted after a clean stop.\n\n\
+                  5 a dyno did not boot, 6 no container engine, 124 a time limit ran out, 130 interrupted after a clean stop.\n\n\
                   Start with `dynosim up` in a folder with a Dockerfile or a heroku.yml."
 )]
 pub(super) struct Cli {
@@ -96,6 +99,8 @@ pub(super) enum Command {
     ///
     /// Made on first use, for localhost, *.test, *.example and the domains given; its key never leaves this machine.
     Trust(Trust),
+    #[command(flatten)]
+    Steer(Steer),
     /// Check the engine and this machine
     Doctor,
     /// Print a completion script for a shell
@@ -115,6 +120,7 @@ impl Command {
             Self::Build(args) => &args.instance,
             Self::Run(args) => &args.instance,
             Self::Explain(args) => &args.instance,
+            Self::Steer(args) => args.instance()?,
             Self::Logs(_) | Self::Trust(_) | Self::Doctor | Self::Completion { .. } => return None,
         };
         instance.name.as_deref()

@@ -13,6 +13,8 @@ mod printer;
 mod router_args;
 mod session;
 mod signals;
+mod spelling;
+mod steer;
 mod stream;
 mod terminal;
 mod trust;
@@ -22,7 +24,7 @@ use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
 use args::{Cli, Command};
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 use printer::Printer;
 use session::Session;
 use std::ffi::OsString;
@@ -30,7 +32,10 @@ use std::process::ExitCode;
 
 /// Runs the command that `args` name (the program's own name first) and returns its exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let mut command = spelling::grouped(Cli::command());
+    let args = spelling::joined(args, &command);
+    let read = command.try_get_matches_from_mut(args).and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match read.map_err(|error| error.format(&mut command)) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
@@ -72,6 +77,7 @@ async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError>
         Command::Run(args) => one_off::run(&session, args).await,
         Command::Logs(args) => logs::run(&session, args).await,
         Command::Explain(args) => explain::run(&session, args).await,
+        Command::Steer(args) => steer::run(&session, args).await,
         Command::Trust(args) => trust::run(&session, args).await,
         Command::Doctor => Ok(doctor::run(&session).await),
         Command::Completion { .. } => Ok(ExitCode::SUCCESS),

@@ -42,6 +42,12 @@ impl Quantity {
 }
 
 impl Control {
+    /// The process types there are: those of what runs, or of the files before anything does.
+    pub fn process_types(&self) -> Vec<ProcessType> {
+        let types: Vec<ProcessType> = self.0.board().types().collect();
+        if types.is_empty() { self.0.desk.first_types() } else { types }
+    }
+
     /// What is wanted of every process type of the app, those that are not run among them.
     pub fn formation(&self) -> Formation {
         let board = self.0.board();
