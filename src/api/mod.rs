@@ -13,6 +13,8 @@ pub mod server;
 pub mod shapes;
 mod socket;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod views;
 
 pub use client::{Client, ClientError};

@@ -31,6 +31,14 @@ pub(super) struct Call {
 }
 
 impl Call {
+    #[cfg(test)]
+    pub(super) fn of(method: &str, path: &str, range: &str, body: &str) -> Self {
+        let path = path.split('/').filter(|part| !part.is_empty()).map(decoded).collect();
+        let mut headers = HeaderMap::new();
+        headers.insert(RANGE, range.parse().unwrap());
+        Self { method: method.parse().unwrap(), path, headers, body: Bytes::copy_from_slice(body.as_bytes()) }
+    }
+
     pub(super) async fn read(request: Request<Incoming>) -> Result<Self, Fault> {
         let (head, body) = request.into_parts();
         let body = Limited::new(body, BODY_LIMIT).collect().await;

@@ -41,6 +41,10 @@ pub(super) struct Shared {
 const SESSIONS: usize = 1000;
 
 impl Shared {
+    pub(super) fn new(subject: Subject) -> Self {
+        Self { subject, stopping: CancellationToken::new(), sessions: Mutex::default(), count: AtomicU64::default() }
+    }
+
     /// Remembers what a log session is to show, until it is read.
     pub(super) fn keep_session(&self, request: LogRequest) -> String {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
@@ -80,12 +84,7 @@ impl Server {
 
     /// Serves from now on.
     pub fn serve(self, subject: Subject) -> Serving {
-        let shared = Arc::new(Shared {
-            subject,
-            stopping: CancellationToken::new(),
-            sessions: Mutex::default(),
-            count: AtomicU64::default(),
-        });
+        let shared = Arc::new(Shared::new(subject));
         let place = Arc::new(self.place);
         let task = tokio::spawn(accept(self.listener, Arc::clone(&shared)));
         Serving { shared, place, task }

@@ -33,7 +33,8 @@ impl Place {
         let place = if near.as_os_str().len() <= LONGEST {
             Self { path: near, note: None, _folder: None }
         } else {
-            let folder = tempfile::Builder::new().prefix("dynosim-").tempdir_in("/tmp")?;
+            let private = Permissions::from_mode(0o700);
+            let folder = tempfile::Builder::new().prefix("dynosim-").permissions(private).tempdir_in("/tmp")?;
             let (path, note) = (folder.path().join(NAME), state.file(ELSEWHERE));
             write_atomically(&note, path.as_os_str().as_bytes())?;
             Self { path, note: Some(note), _folder: Some(folder) }

@@ -368,6 +368,16 @@ mod tests {
     }
 
     #[test]
+    fn no_argument_of_a_command_is_taken_for_an_option_of_all() {
+        let whole = Cli::command();
+        let common: Vec<_> = whole.get_arguments().map(|arg| arg.get_id().clone()).collect();
+        for sub in whole.get_subcommands() {
+            let taken = sub.get_arguments().find(|arg| common.contains(arg.get_id()));
+            assert!(taken.is_none(), "{}: {taken:?}", sub.get_name());
+        }
+    }
+
+    #[test]
     fn the_help_names_every_timer() {
         let mut whole = Cli::command();
         whole.build();

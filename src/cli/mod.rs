@@ -2,6 +2,7 @@
 
 mod args;
 mod build;
+mod completion;
 mod doctor;
 mod down;
 mod explain;
@@ -46,7 +47,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let no_colour = cli.common.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let printer = Printer::new(cli.common.json, no_colour);
     if let Command::Completion { shell } = cli.command {
-        clap_complete::generate(shell, &mut Cli::command(), "dynosim", &mut std::io::stdout());
+        completion::write(shell, &mut Cli::command(), &mut std::io::stdout());
         return ExitCode::SUCCESS;
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

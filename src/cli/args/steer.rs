@@ -285,7 +285,7 @@ pub(in crate::cli) struct Feature {
     pub(super) instance: Instance,
     /// preboot
     #[arg(value_name = "FEATURE")]
-    pub(in crate::cli) name: String,
+    pub(in crate::cli) feature: String,
 }
 
 #[derive(Args, Clone, Debug)]

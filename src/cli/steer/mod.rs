@@ -103,8 +103,8 @@ impl Steering<'_> {
             Steer::MaintenanceOn(_) => self.set_maintenance(true).await,
             Steer::MaintenanceOff(_) => self.set_maintenance(false).await,
             Steer::Features(_) => self.features().await,
-            Steer::Enable(args) => self.switch(&args.name, true).await,
-            Steer::Disable(args) => self.switch(&args.name, false).await,
+            Steer::Enable(args) => self.switch(&args.feature, true).await,
+            Steer::Disable(args) => self.switch(&args.feature, false).await,
             Steer::Open(args) => self.open(args.path.as_deref()).await,
             Steer::Events(_) => self.events().await,
         }

@@ -50,6 +50,12 @@ impl Desk {
         self.releases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The newest release that dynos run or will run: one that has not failed.
+    pub(super) fn newest_to_run(&self) -> Option<Version> {
+        let to_run = |release: &&Release| matches!(release.status, ReleaseStatus::Pending | ReleaseStatus::Succeeded);
+        self.releases().iter().filter(to_run).last().map(|release| release.version)
+    }
+
     /// The config vars that the first release of this run will have.
     pub(super) fn first_config(&self) -> BTreeMap<String, String> {
         self.ground.project.app.config.plain()
@@ -151,6 +157,15 @@ impl Control {
         Ok(entered)
     }
 
+    /// What runs, if a change can go on from there.
+    fn released(&self) -> Result<Arc<Deployed>, ControlError> {
+        let board = self.0.board();
+        if board.closing {
+            return Err(ControlError::Closing);
+        }
+        board.deployed.clone().ok_or(ControlError::NotReleased)
+    }
+
     /// Sets (`Some`) and unsets (`None`) config vars: in `.env`, and as one release. Nothing happens when that changes
     /// nothing.
     pub async fn set_config(
@@ -159,7 +174,7 @@ impl Control {
     ) -> Result<Option<(Release, Outcome)>, ControlError> {
         let _turn = self.0.desk.turn.lock().await;
         env::check(&changes)?;
-        let current = self.deployed().ok_or(ControlError::NotReleased)?;
+        let current = self.released()?;
         let before = self.config();
         let wanted = env::applied(&before, &changes);
         if wanted == before {
@@ -192,7 +207,7 @@ impl Control {
     /// release, `.env` too (R9).
     pub async fn rollback(&self, to: Option<Version>) -> Result<(Version, Release, Outcome), ControlError> {
         let _turn = self.0.desk.turn.lock().await;
-        let current = self.deployed().ok_or(ControlError::NotReleased)?;
+        let current = self.released()?;
         let target = self.target(to, current.release.version)?;
         let slate = self.slate_of(&current, &target).await?;
         let before = self.config();
