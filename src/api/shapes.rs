@@ -28,6 +28,7 @@ pub struct Person {
 }
 
 /// `GET /account`
+#[allow(clippy::struct_excessive_bools, reason = "Heroku's own fields")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// Always false: nothing is tracked.
