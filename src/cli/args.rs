@@ -1,5 +1,7 @@
 //! The command line, as clap reads it. Names and habits are the Heroku CLI's where it has them.
 
+pub(super) mod steer;
+
 use super::router_args::RouterArgs;
 use crate::model::domain::Domain;
 use crate::model::dyno::{DynoSize, SIZES};
@@ -10,6 +12,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
+use steer::Steer;
 
 /// Headings and names stand out a little; nothing else.
 const STYLES: Styles = Styles::styled()
@@ -27,7 +30,7 @@ const STYLES: Styles = Styles::styled()
     disable_help_subcommand = true,
     max_term_width = 100,
     after_help = "Exit codes: 0 ok, 1 the command failed, 2 usage or unreadable project, 3 build, 4 release phase,\n\
-                  6 no container engine, 130 interrupted after a clean stop.\n\n\
+                  5 a dyno did not boot, 6 no container engine, 124 a time limit ran out, 130 interrupted after a clean stop.\n\n\
                   Start with `dynosim up` in a folder with a Dockerfile or a heroku.yml."
 )]
 pub(super) struct Cli {
@@ -59,7 +62,7 @@ pub(super) struct Common {
     /// Container engine: docker, podman, a context's name, or a URL such as unix:///run/docker.sock
     #[arg(long, value_name = "ENGINE", global = true, help_heading = "Engine")]
     pub(super) engine: Option<String>,
-    /// One JSON object per line on stdout
+    /// JSON on stdout: one object per line, lists and objects as Heroku's API has them
     #[arg(long, global = true, help_heading = "Output")]
     pub(super) json: bool,
     /// No colour
@@ -96,6 +99,8 @@ pub(super) enum Command {
     ///
     /// Made on first use, for localhost, *.test, *.example and the domains given; its key never leaves this machine.
     Trust(Trust),
+    #[command(flatten)]
+    Steer(Steer),
     /// Check the engine and this machine
     Doctor,
     /// Print a completion script for a shell
@@ -115,6 +120,7 @@ impl Command {
             Self::Build(args) => &args.instance,
             Self::Run(args) => &args.instance,
             Self::Explain(args) => &args.instance,
+            Self::Steer(args) => args.instance()?,
             Self::Logs(_) | Self::Trust(_) | Self::Doctor | Self::Completion { .. } => return None,
         };
         instance.name.as_deref()
@@ -359,6 +365,16 @@ mod tests {
         let mut whole = Cli::command();
         whole.build();
         whole.debug_assert();
+    }
+
+    #[test]
+    fn no_argument_of_a_command_is_taken_for_an_option_of_all() {
+        let whole = Cli::command();
+        let common: Vec<_> = whole.get_arguments().map(|arg| arg.get_id().clone()).collect();
+        for sub in whole.get_subcommands() {
+            let taken = sub.get_arguments().find(|arg| common.contains(arg.get_id()));
+            assert!(taken.is_none(), "{}: {taken:?}", sub.get_name());
+        }
     }
 
     #[test]

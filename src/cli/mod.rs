@@ -2,6 +2,7 @@
 
 mod args;
 mod build;
+mod completion;
 mod doctor;
 mod down;
 mod explain;
@@ -13,6 +14,8 @@ mod printer;
 mod router_args;
 mod session;
 mod signals;
+mod spelling;
+mod steer;
 mod stream;
 mod terminal;
 mod trust;
@@ -22,7 +25,7 @@ use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
 use args::{Cli, Command};
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 use printer::Printer;
 use session::Session;
 use std::ffi::OsString;
@@ -30,7 +33,10 @@ use std::process::ExitCode;
 
 /// Runs the command that `args` name (the program's own name first) and returns its exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let mut command = spelling::grouped(Cli::command());
+    let args = spelling::joined(args, &command);
+    let read = command.try_get_matches_from_mut(args).and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match read.map_err(|error| error.format(&mut command)) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
@@ -41,7 +47,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let no_colour = cli.common.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let printer = Printer::new(cli.common.json, no_colour);
     if let Command::Completion { shell } = cli.command {
-        clap_complete::generate(shell, &mut Cli::command(), "dynosim", &mut std::io::stdout());
+        completion::write(shell, &mut Cli::command(), &mut std::io::stdout());
         return ExitCode::SUCCESS;
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -72,6 +78,7 @@ async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError>
         Command::Run(args) => one_off::run(&session, args).await,
         Command::Logs(args) => logs::run(&session, args).await,
         Command::Explain(args) => explain::run(&session, args).await,
+        Command::Steer(args) => steer::run(&session, args).await,
         Command::Trust(args) => trust::run(&session, args).await,
         Command::Doctor => Ok(doctor::run(&session).await),
         Command::Completion { .. } => Ok(ExitCode::SUCCESS),

@@ -3,18 +3,22 @@
 use super::args::Up;
 use super::session::{Session, config_base, environment};
 use super::{signals, stream};
+use crate::api::{Server, Serving, Subject};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::logs::{Logs, LogsOptions};
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
+use crate::platform::control::Control;
 use crate::platform::down::{forget_request, was_asked};
 use crate::platform::interrupt;
+use crate::platform::project::Project;
 use crate::platform::state::{Held, Holder, LockError, StateDir};
 use crate::platform::up::{UpOptions, UpSession, formation_of, up};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 /// A command that only looks at the lock has it for a moment; an `up` has it for longer than this.
@@ -40,6 +44,7 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
     let (run, _alive) = state.open_run(&session.clock).await.map_err(PlatformError::io("register the run"))?;
     let held = hold(&state, &app, &sources.identity.root, &run).await?;
     forget_request(&state);
+    let server = Server::bind(&state).map_err(PlatformError::io("make the socket of the app"))?;
     let (interrupter, interrupt) = interrupt::channel();
     let for_down = state.clone();
     signals::listen(interrupter, session.report.clone(), move || was_asked(&for_down))
@@ -53,14 +58,32 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
         .map_err(PlatformError::io("open the log"))?;
     stream::watch_journal(&logs, session.report.clone());
     let printed = stream::print_from_now(&logs, session.printer, session.report.clone());
-    let result =
-        up(UpSession { project, logs: logs.clone(), held, interrupt, reload, attend: Box::new(|_| ()) }, &options)
-            .await;
+    let (attend, serving) = attended(server, &project, &logs);
+    let result = up(UpSession { project, logs: logs.clone(), held, interrupt, reload, attend }, &options).await;
+    if let Ok(serving) = serving.await {
+        serving.shutdown().await;
+    }
     if let Err(error) = logs.close().await {
         session.report.note(error.to_string());
     }
     printed.finish().await;
     result.map(|why| super::code(if why == signals::DOWN { Code::Ok } else { Code::Interrupted }))
+}
+
+/// What is called with a hand on the app.
+type Attend = Box<dyn FnOnce(&Control) + Send>;
+
+/// Serves the API from the moment there is somebody who steers the app.
+fn attended(server: Server, project: &Project, logs: &Logs) -> (Attend, oneshot::Receiver<Serving>) {
+    let (sender, serving) = oneshot::channel();
+    let Project { app, identity, state, user, clock, .. } = project;
+    let (app, identity, state) = (app.name.clone(), identity.clone(), state.clone());
+    let (user, clock, logs) = (user.clone(), clock.clone(), logs.clone());
+    let attend = Box::new(move |control: &Control| {
+        let control = control.clone();
+        let _ = sender.send(server.serve(Subject { app, identity, state, user, clock, logs, control }));
+    });
+    (attend, serving)
 }
 
 fn wrong(reason: String) -> PlatformError {

@@ -15,6 +15,7 @@ mod harness;
 mod https;
 mod router_options;
 mod scenarios;
+mod steer;
 mod support;
 mod up;
 mod wrong_apps;
