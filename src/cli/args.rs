@@ -10,6 +10,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Headings and names stand out a little; nothing else.
 const STYLES: Styles = Styles::styled()
@@ -27,12 +28,16 @@ const STYLES: Styles = Styles::styled()
     disable_help_subcommand = true,
     max_term_width = 100,
     after_help = "Exit codes: 0 ok, 1 the command failed, 2 usage or unreadable project, 3 build, 4 release phase,\n\
-                  6 no container engine, 130 interrupted after a clean stop.\n\n\
+                  5 a dyno crashed (--wait), 6 no container engine, 124 a time limit, 130 interrupted after\n\
+                  a clean stop.\n\n\
                   Start with `dynosim up` in a folder with a Dockerfile or a heroku.yml."
 )]
 pub(super) struct Cli {
     #[command(flatten)]
     pub(super) common: Common,
+    /// Be the background of an `up -d`, which is started with this
+    #[arg(long, hide = true)]
+    pub(super) background: bool,
     #[command(subcommand)]
     pub(super) command: Command,
 }
@@ -82,12 +87,23 @@ pub(super) enum Command {
     /// Builds the image of each process type, runs the release phase, starts the dynos and puts the router in front.
     /// Every line of the app and the platform is printed as `heroku logs` prints it.
     Up(Up),
+    /// Show the log of a running `up`; Ctrl-C leaves, and the app goes on
+    Attach(Attach),
     /// Stop the app's `up`, wherever it runs, and clean up after killed ones
     Down(Down),
     /// Build the images, as `up` would
     Build(Build),
     /// Run a command in a one-off dyno: the app's image, config and limits
     Run(Run),
+    /// Open a shell in a running dyno, or run a command there
+    ///
+    /// As the dyno's own user, with its environment, in its folder and under its limits. Needs nothing of the image but
+    /// the command; without a shell in the image, name a program after `--`.
+    #[command(
+        name = "ps:exec",
+        after_help = "Examples: dynosim ps:exec web.1\n          dynosim ps:exec worker.1 -- ls -la tmp"
+    )]
+    PsExec(PsExec),
     /// Show the app's log, now or from its last run
     Logs(Logs),
     /// Show what a process type will run, as whom, with which limits and variables
@@ -115,6 +131,8 @@ impl Command {
             Self::Build(args) => &args.instance,
             Self::Run(args) => &args.instance,
             Self::Explain(args) => &args.instance,
+            Self::Attach(args) => &args.instance,
+            Self::PsExec(args) => &args.instance,
             Self::Logs(_) | Self::Trust(_) | Self::Doctor | Self::Completion { .. } => return None,
         };
         instance.name.as_deref()
@@ -128,12 +146,44 @@ pub(super) struct Up {
     /// How many dynos of which type: web=2,worker=1
     #[arg(value_name = "TYPE=N", value_delimiter = ',', value_parser = quantity)]
     pub(super) quantities: Vec<(ProcessType, u32)>,
+    /// Run in the background: return once the app is released and its router listens
+    #[arg(short = 'd', long)]
+    pub(super) detach: bool,
+    /// Return (with -d) only when every dyno is up; a crash ends with code 5, the time being over with 124
+    ///
+    /// The seconds count from the release. Without -d the app keeps running once it is up, and is stopped otherwise.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "", require_equals = true, value_parser = seconds)]
+    pub(super) wait: Option<Limit>,
     #[command(flatten)]
     pub(super) router: RouterArgs,
     #[command(flatten)]
     pub(super) build: BuildArgs,
     #[command(flatten)]
     pub(super) rules: Rules,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct Attach {
+    #[command(flatten)]
+    pub(super) instance: Instance,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct PsExec {
+    #[command(flatten)]
+    pub(super) instance: Instance,
+    /// Which dyno
+    #[arg(value_name = "DYNO", default_value = "web.1", conflicts_with = "dyno")]
+    pub(super) which: String,
+    /// The same, as the Heroku CLI has it
+    #[arg(short = 'd', long = "dyno", value_name = "DYNO", hide = true)]
+    pub(super) dyno: Option<String>,
+    /// The command; one word that holds a space is a command line for the shell: -- 'ls | wc -l'
+    #[arg(value_name = "COMMAND", last = true)]
+    pub(super) words: Vec<String>,
+    /// Pipes instead of a terminal, even when there is one
+    #[arg(long)]
+    pub(super) no_tty: bool,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -314,6 +364,19 @@ fn quantity(text: &str) -> Result<(ProcessType, u32), String> {
     Ok((name, number))
 }
 
+/// How long to wait; `None` for as long as it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limit(pub(super) Option<Duration>);
+
+fn seconds(text: &str) -> Result<Limit, String> {
+    if text.is_empty() {
+        return Ok(Limit(None));
+    }
+    let number = text.strip_suffix('s').unwrap_or(text).parse::<f64>().ok();
+    let time = number.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.map(|time| Limit(Some(time))).ok_or_else(|| format!("`{text}` is not a number of seconds"))
+}
+
 fn assignment(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
     if name.is_empty() { Err("the key is empty: write KEY=VALUE".into()) } else { Ok((name.into(), value.into())) }
@@ -350,9 +413,10 @@ fn source(text: &str) -> Result<Source, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cli, Command};
+    use super::{Cli, Command, Limit};
     use crate::model::timeouts::Timeouts;
     use clap::{CommandFactory, Parser};
+    use std::time::Duration;
 
     #[test]
     fn the_command_line_is_sound() {
@@ -379,6 +443,35 @@ mod tests {
         assert_eq!(words, ["web=2", "worker=1", "clock=0"]);
         for wrong in ["web", "web=x", "web=101", "release=1", "we b=1"] {
             assert!(Cli::try_parse_from(["dynosim", "up", wrong]).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn how_long_up_waits_is_in_seconds_and_may_be_left_out() {
+        let wait = |words: &[&str]| {
+            let cli = Cli::try_parse_from(["dynosim", "up"].iter().chain(words)).unwrap();
+            let Command::Up(up) = cli.command else { panic!() };
+            (up.wait, up.quantities.len())
+        };
+        assert_eq!(wait(&["-d"]), (None, 0));
+        assert_eq!(wait(&["--wait", "web=2"]), (Some(Limit(None)), 1));
+        assert_eq!(wait(&["--wait=1.5"]), (Some(Limit(Some(Duration::from_millis(1500)))), 0));
+        assert!(Cli::try_parse_from(["dynosim", "up", "--wait=soon"]).is_err());
+        assert!(Cli::try_parse_from(["dynosim", "up", "--wait=-1"]).is_err());
+    }
+
+    #[test]
+    fn a_command_inside_a_dyno_stands_behind_the_dashes() {
+        for (words, dyno) in [
+            (&["ps:exec", "worker.1", "--", "ls", "-la"][..], "worker.1"),
+            (&["ps:exec", "--", "ls", "-la"], "web.1"),
+            (&["ps:exec", "-d", "clock.1", "--", "ls", "-la"], "clock.1"),
+        ] {
+            let cli = Cli::try_parse_from([&["dynosim"], words].concat()).unwrap();
+            let Command::PsExec(exec) = cli.command else { panic!() };
+            assert_eq!(exec.dyno.as_ref().unwrap_or(&exec.which), dyno);
+            assert_eq!(cli.common.name, None);
+            assert_eq!(exec.words, ["ls", "-la"]);
         }
     }
 

@@ -13,6 +13,7 @@ pub mod interrupt;
 pub mod one_off;
 pub mod port;
 pub mod project;
+pub mod rebuild;
 pub mod report;
 pub mod slate;
 pub mod state;

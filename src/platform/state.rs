@@ -5,6 +5,7 @@
 //!   up.lock         held while `up` runs; says who
 //!   runs/<run>      one file for each living run, locked while it lives
 //!   journal/        the log
+//!   background.log  what an `up -d` said after it had let go of its caller
 //!   releases.jsonl  releases, one line each
 //!   builds.json     what was last built from what
 //!   builds.lock     held while a command builds

@@ -9,12 +9,15 @@
 
 mod architecture;
 mod cli;
+mod detached;
 mod engine_build;
 mod engine_dyno;
 mod harness;
 mod https;
+mod ps_exec;
 mod router_options;
 mod scenarios;
 mod support;
+mod terminal;
 mod up;
 mod wrong_apps;

@@ -5,7 +5,8 @@
 //! serves until the new one is up, or its time is over (R5.6).
 
 use super::Deployed;
-use crate::dyno::{Dyno, DynoStatus, StopKind};
+use super::terminal::Terminal;
+use crate::dyno::{Attachment, Dyno, DynoStatus, StopKind};
 use crate::model::dyno::{DynoKind, DynoName, DynoSize, DynoState};
 use crate::model::limits;
 use crate::model::log::Message;
@@ -27,6 +28,8 @@ pub(super) struct Wanted {
     pub(super) turn: u64,
     /// How the dyno that is there makes room.
     pub(super) manner: Manner,
+    /// A terminal of its own.
+    pub(super) terminal: Option<Terminal>,
 }
 
 /// How a dyno makes room for the next one.
@@ -113,8 +116,9 @@ impl Seat {
     pub(super) async fn run(mut self) {
         let mut forced = false;
         loop {
-            let wanted = self.wanted.borrow_and_update().clone();
-            let wanted = wanted.filter(|_| !self.is_let_go());
+            // Asked once in each turn: what changes meanwhile must still wake it.
+            let let_go = self.wanted.has_changed().is_err();
+            let wanted = self.wanted.borrow_and_update().clone().filter(|_| !let_go);
             match wanted {
                 None => self.clear(),
                 Some(wanted) if self.newest_turn() != Some(wanted.turn) => self.place(wanted).await,
@@ -123,10 +127,10 @@ impl Seat {
             self.reap();
             self.show();
             let empty = self.current.is_none() && self.next.is_none() && self.leaving.is_empty();
-            if empty && self.is_let_go() {
+            if empty && let_go {
                 return;
             }
-            match self.wake(forced).await {
+            match self.wake(forced, let_go).await {
                 Wake::Wanted | Wake::Status => {}
                 Wake::Deadline => self.due().await,
                 Wake::Force => {
@@ -140,18 +144,13 @@ impl Seat {
         }
     }
 
-    /// Whoever steers the app is done with this place.
-    fn is_let_go(&self) -> bool {
-        self.wanted.has_changed().is_err()
-    }
-
     fn newest_turn(&self) -> Option<u64> {
         let newest = self.next.as_ref().map(|(life, _)| life).or(self.current.as_ref());
         newest.map(|life| life.wanted.turn)
     }
 
-    async fn wake(&mut self, forced: bool) -> Wake {
-        let let_go = self.is_let_go();
+    /// The next thing that happens. `let_go`: whoever steers the app is done with this place.
+    async fn wake(&mut self, forced: bool, let_go: bool) -> Wake {
         let Self { current, next, leaving, wanted, force, .. } = self;
         let deadline = match (&*next, &*current) {
             (Some((_, until)), _) => Some(*until),
@@ -240,11 +239,17 @@ impl Seat {
     fn start(&mut self, wanted: Wanted) -> Option<Life> {
         let deployed = &wanted.deployed;
         let runnable = deployed.slate.types.get(&self.name.process_type)?;
-        let plan =
+        let mut plan =
             deployed.ground.plan(self.name.clone(), DynoKind::Formation, wanted.size, runnable, &deployed.release);
         self.lives += 1;
         let cycle = Instant::now() + cycle_of(deployed);
+        if let Some(Terminal { console, output, .. }) = &wanted.terminal {
+            plan.attachment = Attachment::Both(*console, output.clone());
+        }
         let dyno = Dyno::start(plan);
+        if let Some(terminal) = &wanted.terminal {
+            terminal.keyboard.send_replace(Some(dyno.keyboard()));
+        }
         Some(Life { status: dyno.status(), dyno, number: self.lives, cycle, wanted })
     }
 
