@@ -5,6 +5,7 @@
 //! | layer | modules | may import |
 //! |---|---|---|
 //! | face | `cli` | everything below |
+//! | face | `api` | everything below but `cli` |
 //! | meeting | `platform` | everything below |
 //! | parts | `dyno`, `router`, `manifest` | services and vocabulary; not one another |
 //! | services | `engine`, `logs` | vocabulary; not one another |
@@ -13,6 +14,7 @@
 //!
 //! A test (`tests/it/architecture.rs`) reads the `use` lines and fails on an arrow that points up.
 
+pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod diagnostic;

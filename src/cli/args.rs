@@ -1,5 +1,7 @@
 //! The command line, as clap reads it. Names and habits are the Heroku CLI's where it has them.
 
+pub(super) mod steer;
+
 use super::router_args::RouterArgs;
 use crate::model::domain::Domain;
 use crate::model::dyno::{DynoSize, SIZES};
@@ -11,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 use std::time::Duration;
+use steer::Steer;
 
 /// Headings and names stand out a little; nothing else.
 const STYLES: Styles = Styles::styled()
@@ -28,8 +31,7 @@ const STYLES: Styles = Styles::styled()
     disable_help_subcommand = true,
     max_term_width = 100,
     after_help = "Exit codes: 0 ok, 1 the command failed, 2 usage or unreadable project, 3 build, 4 release phase,\n\
-                  5 a dyno crashed (--wait), 6 no container engine, 124 a time limit, 130 interrupted after\n\
-                  a clean stop.\n\n\
+                  5 a dyno did not boot, 6 no container engine, 124 a time limit ran out, 130 interrupted after a clean stop.\n\n\
                   Start with `dynosim up` in a folder with a Dockerfile or a heroku.yml."
 )]
 pub(super) struct Cli {
@@ -112,6 +114,8 @@ pub(super) enum Command {
     ///
     /// Made on first use, for localhost, *.test, *.example and the domains given; its key never leaves this machine.
     Trust(Trust),
+    #[command(flatten)]
+    Steer(Steer),
     /// Check the engine and this machine
     Doctor,
     /// Print a completion script for a shell
@@ -133,6 +137,7 @@ impl Command {
             Self::Explain(args) => &args.instance,
             Self::Attach(args) => &args.instance,
             Self::PsExec(args) => &args.instance,
+            Self::Steer(args) => args.instance()?,
             Self::Logs(_) | Self::Trust(_) | Self::Doctor | Self::Completion { .. } => return None,
         };
         instance.name.as_deref()
@@ -222,10 +227,40 @@ pub(super) struct Run {
     /// Pipes instead of a terminal, even when there is one
     #[arg(long)]
     pub(super) no_tty: bool,
+    /// Do not wait for it: run:detached, in the running app
+    #[arg(short = 'd', long)]
+    pub(super) detach: bool,
     #[command(flatten)]
     pub(super) build: BuildArgs,
     #[command(flatten)]
     pub(super) rules: Rules,
+}
+
+/// The part of `run` that a dyno of the running app can have.
+#[derive(Args, Clone, Debug)]
+pub(super) struct RunDetached {
+    #[command(flatten)]
+    pub(super) instance: Instance,
+    /// The command; several words are quoted as needed, one word is a command line: 'a && b'
+    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
+    pub(super) words: Vec<String>,
+    /// Use the image of this process type
+    #[arg(long = "type", value_name = "TYPE", default_value = "web")]
+    pub(super) process_type: ProcessType,
+    /// A config var for this dyno alone; may be given again
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = assignment)]
+    pub(super) set: Vec<(String, String)>,
+    /// Dyno size: basic, standard-1x, standard-2x, performance-m, …
+    #[arg(short = 's', long, value_name = "SIZE", value_parser = size)]
+    pub(super) size: Option<DynoSize>,
+}
+
+impl Run {
+    /// The same as `run:detached`.
+    pub(super) fn detached(self) -> RunDetached {
+        let Self { instance, words, process_type, set, rules, .. } = self;
+        RunDetached { instance, words, process_type, set, size: rules.size }
+    }
 }
 
 #[derive(Args, Clone, Debug)]
@@ -423,6 +458,16 @@ mod tests {
         let mut whole = Cli::command();
         whole.build();
         whole.debug_assert();
+    }
+
+    #[test]
+    fn no_argument_of_a_command_is_taken_for_an_option_of_all() {
+        let whole = Cli::command();
+        let common: Vec<_> = whole.get_arguments().map(|arg| arg.get_id().clone()).collect();
+        for sub in whole.get_subcommands() {
+            let taken = sub.get_arguments().find(|arg| common.contains(arg.get_id()));
+            assert!(taken.is_none(), "{}: {taken:?}", sub.get_name());
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `dynosim attach`: the log of a running `up`, from another terminal or after `up -d`.
 
 use super::console::{Console, Hand};
+use super::remote::Remote;
 use super::session::Session;
 use super::stream::{print_to_stdout, style};
 use super::up::url_of;
@@ -34,7 +35,7 @@ pub(super) async fn run(session: &Session) -> Result<ExitCode, PlatformError> {
         report: session.report.clone(),
         view,
         url: Box::new(move || url_of(&watched)),
-        hand: Hand::Attached(leave.clone()),
+        hand: Hand::Attached(Remote { state: state.clone() }, leave.clone()),
     });
     let _keys = console.map(Console::begin).transpose().map_err(PlatformError::io("use the terminal"))?;
     tokio::select! {

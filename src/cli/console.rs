@@ -8,6 +8,7 @@ use super::hand::Steer;
 use super::keys::{self, Action, Key, Seat, decode};
 use super::line_editor::{LineEditor, Typed};
 use super::printer::Printer;
+use super::remote::Remote;
 use super::terminal;
 use super::tty::{self, Mode, Terminal};
 use super::typing;
@@ -35,7 +36,7 @@ pub(super) struct Console {
     pub(super) report: Reporter,
     pub(super) view: View,
     /// The router's address, for apps with web.
-    pub(super) url: Box<dyn Fn() -> Option<String> + Send>,
+    pub(super) url: Box<dyn Fn() -> Option<String> + Send + Sync>,
     pub(super) hand: Hand,
 }
 
@@ -43,15 +44,15 @@ pub(super) struct Console {
 pub(super) enum Hand {
     /// The app itself.
     Up(Steer),
-    /// The log alone: somebody else's terminal has the app. Told when the user leaves.
-    Attached(mpsc::Sender<()>),
+    /// Its API: another process has the app. The sender is told when the user leaves.
+    Attached(Remote, mpsc::Sender<()>),
 }
 
 impl Hand {
     fn seat(&self) -> Seat {
         match self {
             Self::Up(_) => Seat::Up,
-            Self::Attached(_) => Seat::Attached,
+            Self::Attached(..) => Seat::Attached,
         }
     }
 }
@@ -88,7 +89,7 @@ impl Console {
         while let Some(bytes) = pressed.recv().await {
             for key in decode(&bytes) {
                 prompt = match prompt.take() {
-                    None => self.on_key(key),
+                    None => self.on_key(key).await,
                     Some((ask, mut editor)) => match editor.on(key) {
                         Typed::More => Some((ask, editor)),
                         Typed::Cancelled => None,
@@ -110,7 +111,7 @@ impl Console {
     }
 
     /// Does what a key means at once, or asks for what it needs.
-    fn on_key(&mut self, key: Key) -> Option<(Ask, LineEditor)> {
+    async fn on_key(&mut self, key: Key) -> Option<(Ask, LineEditor)> {
         let ask = |ask, text: &str| Some((ask, LineEditor::new(text)));
         match (keys::action(self.hand.seat(), key)?, &self.hand) {
             (Action::Open, _) => self.open(),
@@ -126,7 +127,11 @@ impl Console {
             (Action::Scale, Hand::Up(steer)) => {
                 return ask(Ask::Scale, &format!("scale ({}): ", steer.formation()));
             }
+            (Action::Scale, Hand::Attached(remote, _)) => {
+                return ask(Ask::Scale, &format!("scale ({}): ", remote.formation().await));
+            }
             (Action::Maintenance, Hand::Up(steer)) => self.note(steer.toggle_maintenance()),
+            (Action::Maintenance, Hand::Attached(remote, _)) => self.note(remote.toggle_maintenance().await),
             (Action::Rebuild, Hand::Up(steer)) => {
                 let (rebuilding, printer, report) = (steer.rebuild(), self.printer, self.report.clone());
                 tokio::spawn(async move {
@@ -142,14 +147,11 @@ impl Console {
                 });
             }
             (Action::Quit, Hand::Up(steer)) => steer.quit(),
-            (Action::Detach, Hand::Attached(leave)) => {
+            (Action::Detach, Hand::Attached(_, leave)) => {
                 // It is left once; a second key changes nothing.
                 let _ = leave.try_send(());
             }
-            (
-                Action::Scale | Action::Maintenance | Action::Rebuild | Action::Quit | Action::Detach,
-                Hand::Up(_) | Hand::Attached(_),
-            ) => {}
+            (Action::Rebuild | Action::Quit, Hand::Attached(..)) | (Action::Detach, Hand::Up(_)) => {}
         }
         None
     }
@@ -175,6 +177,8 @@ impl Console {
                 self.note(if text.is_empty() { "all dynos".into() } else { format!("only {text}") });
             }
             (Ask::Restart, Hand::Up(steer)) => self.note(steer.restart(text)),
+            (Ask::Restart, Hand::Attached(remote, _)) => self.note(remote.restart(text).await),
+            (Ask::Scale, Hand::Attached(remote, _)) if !text.is_empty() => self.note(remote.scale(text).await),
             (Ask::Scale, Hand::Up(steer)) if !text.is_empty() => self.note(steer.scale(text)),
             (Ask::Type, Hand::Up(steer)) => {
                 let focused = self.view.focused();
@@ -184,7 +188,7 @@ impl Console {
                     Err(reason) => self.note(reason),
                 }
             }
-            (Ask::Restart | Ask::Scale | Ask::Type, _) => {}
+            (Ask::Scale, _) | (Ask::Type, Hand::Attached(..)) => {}
         }
     }
 }

@@ -36,8 +36,7 @@ impl Steer {
     pub(super) fn toggle_maintenance(&self) -> String {
         let on = !self.control.maintenance();
         self.control.set_maintenance(on);
-        if on { "maintenance mode is on: every request is answered with 503 (H80)" } else { "maintenance mode is off" }
-            .into()
+        maintenance(on).into()
     }
 
     /// `web=1 worker=0`
@@ -65,13 +64,18 @@ impl Steer {
     }
 }
 
+/// The line for the switch.
+pub(super) fn maintenance(on: bool) -> &'static str {
+    if on { "maintenance mode is on: every request is answered with 503 (H80)" } else { "maintenance mode is off" }
+}
+
 fn words(formation: &Formation) -> String {
     let types: Vec<String> = formation.iter().map(|(name, scale)| format!("{name}={}", scale.quantity)).collect();
     types.join(" ")
 }
 
 /// `web=2 worker+1 clock=1:Standard-2X`, with commas or spaces.
-fn updates(text: &str) -> Result<Vec<ScaleUpdate>, String> {
+pub(super) fn updates(text: &str) -> Result<Vec<ScaleUpdate>, String> {
     text.split([' ', ',']).filter(|word| !word.is_empty()).map(update).collect()
 }
 

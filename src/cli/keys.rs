@@ -91,13 +91,12 @@ const KEYS: &[(char, Action, &str, &str)] = &[
     ('q', Action::Quit, "quit", "stop the app, as Ctrl-C does"),
 ];
 
-/// Whether an action can be had there. An `attach` looks on; an `up` in the foreground has a shell that waits for it.
+/// Whether an action can be had there. To build, to type into a dyno and to stop is for the app's own terminal; an `up` in
+/// the foreground has a shell that waits for it.
 fn has(seat: Seat, action: Action) -> bool {
     match seat {
         Seat::Up => action != Action::Detach,
-        Seat::Attached => {
-            matches!(action, Action::Open | Action::Focus | Action::Filter | Action::Detach | Action::Help)
-        }
+        Seat::Attached => !matches!(action, Action::Rebuild | Action::Type | Action::Quit),
     }
 }
 
@@ -107,7 +106,7 @@ pub(super) fn action(seat: Seat, key: Key) -> Option<Action> {
     let c = if c == 'h' { '?' } else { c.to_ascii_lowercase() };
     let found = KEYS.iter().find(|(key, ..)| *key == c).map(|(_, action, ..)| *action)?;
     match (seat, found) {
-        // Who looks on leaves with the same key; the app is not theirs to stop by a slip.
+        // Who is attached leaves with the same key, so that no slip stops the app.
         (Seat::Attached, Action::Quit) => Some(Action::Detach),
         _ => has(seat, found).then_some(found),
     }
@@ -176,13 +175,15 @@ mod tests {
         let expected = "keys: o open · r restart · b rebuild · f focus a dyno · / filter · s scale · m maintenance · \
                         ? help · q quit";
         assert_eq!(hint(Seat::Up), expected);
-        assert_eq!(hint(Seat::Attached), "keys: o open · f focus a dyno · / filter · d detach · ? help");
+        let expected =
+            "keys: o open · r restart · f focus a dyno · / filter · s scale · m maintenance · d detach · ? help";
+        assert_eq!(hint(Seat::Attached), expected);
     }
 
     #[test]
-    fn who_looks_on_does_not_stop_the_app_by_a_slip() {
+    fn who_is_attached_does_not_stop_the_app_by_a_slip() {
         assert_eq!(action(Seat::Attached, Key::Char('q')), Some(Action::Detach));
-        assert_eq!(action(Seat::Attached, Key::Char('r')), None);
+        assert_eq!(action(Seat::Attached, Key::Char('b')), None);
         assert_eq!(action(Seat::Up, Key::Char('d')), None);
     }
 }

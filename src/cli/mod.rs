@@ -6,6 +6,7 @@ mod background;
 mod bottom;
 mod browser;
 mod build;
+mod completion;
 mod console;
 mod detach;
 mod doctor;
@@ -20,9 +21,12 @@ mod news;
 mod one_off;
 mod printer;
 mod ps_exec;
+mod remote;
 mod router_args;
 mod session;
 mod signals;
+mod spelling;
+mod steer;
 mod stream;
 mod terminal;
 mod trust;
@@ -36,7 +40,7 @@ use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
 use args::{Cli, Command};
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 use printer::Printer;
 use session::Session;
 use std::ffi::OsString;
@@ -44,7 +48,10 @@ use std::process::ExitCode;
 
 /// Runs the command that `args` name (the program's own name first) and returns its exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let mut command = spelling::grouped(Cli::command());
+    let args = spelling::joined(args, &command);
+    let read = command.try_get_matches_from_mut(args).and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match read.map_err(|error| error.format(&mut command)) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
@@ -55,7 +62,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let no_colour = cli.common.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let printer = Printer::new(cli.common.json, no_colour);
     if let Command::Completion { shell } = cli.command {
-        clap_complete::generate(shell, &mut Cli::command(), "dynosim", &mut std::io::stdout());
+        completion::write(shell, &mut Cli::command(), &mut std::io::stdout());
         return ExitCode::SUCCESS;
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -91,9 +98,13 @@ async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError>
         Command::PsExec(args) => ps_exec::run(&session, args).await,
         Command::Down(args) => down::run(&session, args).await,
         Command::Build(args) => build::run(&session, args).await,
+        Command::Run(args) if args.detach => {
+            steer::run(&session, args::steer::Steer::RunDetached(args.detached())).await
+        }
         Command::Run(args) => one_off::run(&session, args).await,
         Command::Logs(args) => logs::run(&session, args).await,
         Command::Explain(args) => explain::run(&session, args).await,
+        Command::Steer(args) => steer::run(&session, args).await,
         Command::Trust(args) => trust::run(&session, args).await,
         Command::Doctor => Ok(doctor::run(&session).await),
         Command::Completion { .. } => Ok(ExitCode::SUCCESS),

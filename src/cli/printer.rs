@@ -44,6 +44,12 @@ impl Printer {
         };
     }
 
+    /// A part of a line for stderr, shown at once.
+    #[allow(clippy::unused_self, reason = "who prints must hold a printer")]
+    pub(super) fn err_part(self, text: &str) {
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
     /// `text` in a colour of stderr: 1 red, 2 green, 3 yellow, 6 cyan; bold.
     pub(super) fn paint(self, colour: u8, text: &str) -> String {
         if self.err_colour { format!("\x1b[1;3{colour}m{text}\x1b[0m") } else { text.to_owned() }

@@ -88,6 +88,13 @@ impl Session {
         }))
     }
 
+    /// The same, whether or not the config vars that the app requires are there: they may be just what is being set.
+    pub(super) fn reload_lenient(&self, build: &BuildArgs) -> Result<Reload, PlatformError> {
+        let place = self.place()?;
+        let (options, clock) = (self.load_options(&place, build)?, self.clock.clone());
+        Ok(Arc::new(move || Ok(Sources::read(&place, options.clone(), &clock)?.loaded.app)))
+    }
+
     fn load_options(&self, place: &Place, build: &BuildArgs) -> Result<LoadOptions, PlatformError> {
         Ok(LoadOptions {
             root: place.folder.clone(),
@@ -161,6 +168,11 @@ fn user() -> String {
 }
 
 impl BuildArgs {
+    /// Those of a command that builds nothing.
+    pub(super) fn usual() -> Self {
+        Self { args: Vec::new(), context_path: None, platform: "linux/amd64".into(), no_cache: false }
+    }
+
     pub(super) fn options(&self) -> BuildOptions {
         BuildOptions { platform: self.platform.clone(), no_cache: self.no_cache }
     }

@@ -8,6 +8,7 @@ use super::session::{Session, config_base, environment};
 use super::view::View;
 use super::wait::{Verdict, Wait, released};
 use super::{signals, stream};
+use crate::api::{Server, Serving, Subject};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::logs::{Logs, LogsOptions};
 use crate::model::exit_code::ExitCode as Code;
@@ -16,6 +17,7 @@ use crate::platform::builds::BuildOptions;
 use crate::platform::control::{Control, Reload};
 use crate::platform::down::{forget_request, was_asked};
 use crate::platform::interrupt::{self, Interrupter};
+use crate::platform::project::Project;
 use crate::platform::rebuild::rebuild;
 use crate::platform::report::Reporter;
 use crate::platform::state::{Held, Holder, LockError, StateDir};
@@ -25,6 +27,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 /// A command that only looks at the lock has it for a moment; an `up` has it for longer than this.
@@ -50,6 +53,7 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
     let (run, _alive) = state.open_run(&session.clock).await.map_err(PlatformError::io("register the run"))?;
     let held = hold(&state, &app, &sources.identity.root, &run).await?;
     forget_request(&state);
+    let server = Server::bind(&state).map_err(PlatformError::io("make the socket of the app"))?;
     let (interrupter, interrupt) = interrupt::channel();
     let for_down = state.clone();
     let wait = args.wait.map(|Limit(limit)| Wait {
@@ -91,7 +95,9 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
         guard: Arc::default(),
     });
     let guard = seat.as_ref().map(|seat| Arc::clone(&seat.guard));
+    let (serve, serving) = attended(server, &project, &logs);
     let attend = move |control: &Control| {
+        serve(control);
         if let Some(wait) = wait {
             wait.begin(control.clone());
         }
@@ -103,6 +109,9 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
     let result = up(UpSession { project, logs: logs.clone(), held, interrupt, reload, attend }, &options).await;
     if let Some(guard) = guard {
         guard.close();
+    }
+    if let Ok(serving) = serving.await {
+        serving.shutdown().await;
     }
     if let Err(error) = logs.close().await {
         session.report.note(error.to_string());
@@ -186,6 +195,23 @@ impl Keyboard {
 pub(super) fn url_of(state: &StateDir) -> Option<String> {
     let port = state.holder().ok().flatten()?.port?;
     Some(format!("http://localhost:{port}"))
+}
+
+/// Serves the API from the moment there is somebody who steers the app.
+fn attended(
+    server: Server,
+    project: &Project,
+    logs: &Logs,
+) -> (Box<dyn FnOnce(&Control) + Send>, oneshot::Receiver<Serving>) {
+    let (sender, serving) = oneshot::channel();
+    let Project { app, identity, state, user, clock, .. } = project;
+    let (app, identity, state) = (app.name.clone(), identity.clone(), state.clone());
+    let (user, clock, logs) = (user.clone(), clock.clone(), logs.clone());
+    let attend = Box::new(move |control: &Control| {
+        let control = control.clone();
+        let _ = sender.send(server.serve(Subject { app, identity, state, user, clock, logs, control }));
+    });
+    (attend, serving)
 }
 
 fn wrong(reason: String) -> PlatformError {

@@ -1,6 +1,8 @@
 //! Changes to a `.env` file that leave everything else in it as it is: comments, order, blank lines, quotes.
 
 use super::env_cut::{Cut, Entry, Quotes, cut};
+use super::env_file::parse;
+use crate::diagnostic::{Diagnostic, Severity};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -45,6 +47,14 @@ pub fn edited(text: &str, changes: &BTreeMap<String, Option<String>>) -> Result<
     }
     out.push_str(&new);
     Ok(out)
+}
+
+/// What a text in the dialect of `.env` sets; `name` is what its findings call it.
+pub fn read(name: &str, text: &str) -> Result<BTreeMap<String, String>, Vec<Diagnostic>> {
+    let (file, findings) = parse(name, text, None);
+    let wrong: Vec<Diagnostic> = findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect();
+    let vars = file.assignments.into_iter().map(|assignment| (assignment.name, assignment.value)).collect();
+    if wrong.is_empty() { Ok(vars) } else { Err(wrong) }
 }
 
 /// The value with its quotes, without a comment behind it.

@@ -36,5 +36,5 @@ mod quantities;
 mod yaml;
 
 pub use config::MissingVar;
-pub use env_edit::edited as edited_env;
+pub use env_edit::{edited as edited_env, read as read_env};
 pub use project::{EnvFileOption, LoadOptions, Loaded, load};

@@ -83,9 +83,8 @@ impl Ground {
     }
 
     fn metadata(&self, release: &Release) -> Metadata {
-        let id = &self.project.identity.id;
         Metadata {
-            app_id: format!("{}-{}-4000-a000-{id}", &id[..8], &id[8..12]),
+            app_id: self.project.identity.app_id(),
             app_name: self.project.app.name.clone(),
             version: release.version,
             created_at: release.created_at.clone(),

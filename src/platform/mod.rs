@@ -7,6 +7,7 @@ pub mod builds;
 pub mod control;
 pub mod deploy;
 pub mod down;
+pub mod env;
 pub mod error;
 pub mod front;
 pub mod interrupt;

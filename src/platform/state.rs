@@ -3,6 +3,7 @@
 //! ```text
 //! $XDG_STATE_HOME/dynosim/apps/<app>-<identity>/
 //!   up.lock         held while `up` runs; says who
+//!   api.sock        the running app's control plane; `api.sock.at` says where, when this path is too long for one
 //!   runs/<run>      one file for each living run, locked while it lives
 //!   journal/        the log
 //!   background.log  what an `up -d` said after it had let go of its caller
@@ -48,6 +49,11 @@ impl Identity {
             let _ = write!(id, "{byte:02x}");
         }
         Self { id, root: root.to_owned(), instance: instance.to_owned() }
+    }
+
+    /// The app's id as Heroku's tools know ids: the shape of a UUID.
+    pub fn app_id(&self) -> String {
+        format!("{}-{}-4000-a000-{}", &self.id[..8], &self.id[8..12], self.id)
     }
 }
 

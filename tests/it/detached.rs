@@ -177,3 +177,37 @@ fn attach_shows_the_log_until_ctrl_c_or_the_end_of_the_app() {
     assert!(String::from_utf8_lossy(&ended.stderr).contains("the app has stopped"));
     assert!(String::from_utf8_lossy(&ended.stdout).contains("Process exited with status"));
 }
+
+#[test]
+fn a_detached_one_off_lives_in_the_running_app() {
+    engine_or_skip!();
+    let _engine = engine_lock();
+    let project = Project::of("tests/fixtures/apps/env-dump");
+    let _down = Down(&project);
+    project.run(&["run:detached", "true"]).expect_code(1).expect_err("is not running").expect_err("dynosim up");
+    project.run(&["up", "-d", "--wait"]).expect_code(0);
+    let words = ["run:detached", "--set", "ONLY=here", "--", "sh", "-c", "echo $DYNO says $ONLY; sleep 600"];
+    let started = project.run(&words);
+    started.expect_code(0).expect_err("Running sh -c ").expect_err("... done, run.");
+    let name = started.out.split_whitespace().find(|word| word.starts_with("run.")).unwrap().to_owned();
+    started.expect_out(&format!("Run dynosim logs --dyno-name {name} to view the output."));
+    let began = std::time::Instant::now();
+    while !project.run(&["logs", "--dyno-name", &name]).out.contains(&format!("{name} says here")) {
+        assert!(began.elapsed() < Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let listed = project.run(&["ps", "--json"]);
+    let dynos: Vec<serde_json::Value> = serde_json::from_str(&listed.out).unwrap();
+    let one = dynos.iter().find(|dyno| dyno["name"] == name.as_str()).unwrap();
+    assert_eq!((one["type"].as_str(), one["state"].as_str()), (Some("run"), Some("up")), "{one}");
+    project.run(&["ps:exec", &name, "--", "sh", "-c", "echo $DYNO"]).expect_code(0).expect_out(&name);
+    project.run(&["ps:stop", &name]).expect_code(0);
+    while project.run(&["ps"]).out.contains(&name) {
+        assert!(began.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let short = project.run(&["run", "-d", "sleep 600"]);
+    short.expect_code(0).expect_out("Run dynosim logs --dyno-name run.");
+    project.run(&["down"]).expect_code(0);
+    assert_eq!(project.left_behind(), Vec::<String>::new(), "it ends with the app");
+}

@@ -39,6 +39,14 @@ impl Project {
         Self { home, dir }
     }
 
+    /// An empty folder of that name, where all paths are longer than a socket's address may be.
+    pub(crate) fn deep(name: &str) -> Self {
+        let home = tempfile::Builder::new().prefix(&"d".repeat(120)).tempdir().unwrap();
+        let dir = home.path().join(name);
+        std::fs::create_dir(&dir).unwrap();
+        Self { home, dir }
+    }
+
     pub(crate) fn write(&self, name: &str, text: &str) -> &Self {
         std::fs::write(self.dir.join(name), text).unwrap();
         self
@@ -86,11 +94,15 @@ impl Project {
         name.to_str().unwrap().rsplit_once('-').unwrap().1.to_owned()
     }
 
+    /// The app's state folder.
+    pub(crate) fn state(&self) -> PathBuf {
+        let apps = self.home.path().join("state/dynosim/apps");
+        std::fs::read_dir(apps).unwrap().next().unwrap().unwrap().path()
+    }
+
     /// The router's port as the running `up` wrote it into its lock file; apps without web print no URL.
     pub(crate) fn locked_port(&self) -> u16 {
-        let apps = self.home.path().join("state/dynosim/apps");
-        let state = std::fs::read_dir(apps).unwrap().next().unwrap().unwrap().path();
-        let text = std::fs::read_to_string(state.join("up.lock")).unwrap();
+        let text = std::fs::read_to_string(self.state().join("up.lock")).unwrap();
         let holder: serde_json::Value = serde_json::from_str(&text).unwrap();
         u16::try_from(holder["port"].as_u64().unwrap()).unwrap()
     }

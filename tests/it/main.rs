@@ -17,6 +17,7 @@ mod https;
 mod ps_exec;
 mod router_options;
 mod scenarios;
+mod steer;
 mod support;
 mod terminal;
 mod up;

@@ -284,7 +284,7 @@ fn a_dyno_with_a_terminal_of_its_own_can_be_typed_into_while_it_serves() {
 }
 
 #[test]
-fn attach_has_keys_that_look_and_none_that_change() {
+fn attach_has_the_keys_of_up_and_leaves_the_app_running() {
     engine_or_skip!();
     tmux_or_skip!();
     let _engine = engine_lock();
@@ -295,7 +295,20 @@ fn attach_has_keys_that_look_and_none_that_change() {
     screen.wait("started");
     screen.clear();
     screen.dynosim("attach");
-    screen.wait("keys: o open · f focus a dyno · / filter · d detach · ? help");
+    screen.wait("keys: o open · r restart · f focus a dyno · / filter · s scale · m maintenance · d detach · ? help");
+    screen.keys(&["s"]);
+    screen.wait_last("scale (web=1):");
+    screen.keys(&["web=2", "Enter"]);
+    screen.wait("note: now running web=2");
+    screen.wait("heroku[web.2]: State changed from starting to up");
+    screen.keys(&["r", "web.2", "Enter"]);
+    screen.wait("note: restarting web.2");
+    screen.keys(&["m"]);
+    screen.wait("app[api]: Enabled maintenance mode");
+    screen.keys(&["m"]);
+    screen.wait("app[api]: Disabled maintenance mode");
+    screen.keys(&["s", "nope=1", "Enter"]);
+    screen.wait("Couldn't find that process type");
     screen.keys(&["f", "router", "Enter"]);
     screen.wait("note: only router");
     get(&project);

@@ -42,6 +42,12 @@ impl Quantity {
 }
 
 impl Control {
+    /// The process types there are: those of what runs, or of the files before anything does.
+    pub fn process_types(&self) -> Vec<ProcessType> {
+        let types: Vec<ProcessType> = self.0.board().types().collect();
+        if types.is_empty() { self.0.desk.first_types() } else { types }
+    }
+
     /// What is wanted of every process type of the app, those that are not run among them.
     pub fn formation(&self) -> Formation {
         let board = self.0.board();
@@ -54,6 +60,9 @@ impl Control {
     /// Changes the formation, all of it or, when one wish is wrong, nothing. Returns what is wanted now.
     pub fn scale(&self, updates: &[ScaleUpdate]) -> Result<Formation, ControlError> {
         let mut board = self.0.board();
+        if board.closing {
+            return Err(ControlError::Closing);
+        }
         if board.deployed.is_none() {
             return Err(ControlError::NotReleased);
         }
@@ -91,6 +100,9 @@ impl Control {
 
     fn renew(&self, which: &Selector, manner: Manner) -> Result<Vec<DynoName>, ControlError> {
         let mut board = self.0.board();
+        if board.closing {
+            return Err(ControlError::Closing);
+        }
         let chosen: Vec<DynoName> = board.names().filter(|name| which.takes(name)).collect();
         // A one-off dyno is not started again, so there is nothing else to do with one.
         let one_offs = board.stop_one_offs(which);

@@ -6,6 +6,8 @@ mod errors;
 mod formation;
 mod one_off;
 mod releases;
+#[cfg(test)]
+pub(crate) mod scene;
 mod seat;
 mod selector;
 mod terminal;
@@ -28,7 +30,7 @@ use super::store::Releases;
 use crate::model::dyno::{DynoName, DynoState};
 use crate::model::formation::Formation;
 use crate::model::process_type::ProcessType;
-use crate::model::release::Release;
+use crate::model::release::{Release, Version};
 use crate::router::table::{Backend, HostRule, Route, Table};
 use futures_util::future::{join, join_all};
 use one_off::OneOff;
@@ -187,13 +189,14 @@ impl Control {
         self.0.tell();
     }
 
-    /// Waits until every dyno that is wanted is up on the newest release. Whether they are: a dyno that crashed, or an
-    /// app that is being stopped, is not waited for.
+    /// Waits until every dyno that is wanted is up on the newest release, one whose release phase goes on among them.
+    /// Whether they are: a dyno that crashed, or an app that is being stopped, is not waited for.
     pub async fn all_up(&self) -> bool {
         let mut changes = self.changes();
         loop {
             changes.borrow_and_update();
-            if let Some(verdict) = self.0.board().verdict() {
+            let newest = self.0.desk.newest_to_run();
+            if let Some(verdict) = self.0.board().verdict_on(newest) {
                 return verdict;
             }
             if changes.changed().await.is_err() {
@@ -353,6 +356,12 @@ impl Board {
             endpoint: None,
         };
         (1..=quantity).map(backend).collect()
+    }
+
+    /// The verdict, once the dynos run the newest release that is to be run.
+    fn verdict_on(&self, newest: Option<Version>) -> Option<bool> {
+        let behind = self.deployed.as_ref().map(|deployed| deployed.release.version) < newest;
+        if behind && !self.closing { None } else { self.verdict() }
     }
 
     /// Whether all that is wanted is up; `None` while that is not known.

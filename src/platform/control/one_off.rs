@@ -1,6 +1,9 @@
 //! One-off dynos that live in the running app and need no client: `run:detached`. Their output goes to the log; they end
 //! by themselves, by `ps:stop`, or with the app.
 
+#[cfg(test)]
+mod tests;
+
 use super::{Control, ControlError, Deployed, Place, Selector};
 use crate::dyno::{Dyno, DynoStatus, StopKind};
 use crate::model::dyno::{DynoKind, DynoName, DynoSize};

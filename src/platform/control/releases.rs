@@ -2,7 +2,6 @@
 //! its turn, runs its release command, and only then its dynos boot (R9).
 
 use super::{Control, ControlError, Deployed};
-use crate::manifest::edited_env;
 use crate::model::app::App;
 use crate::model::formation::Formation;
 use crate::model::image::ImageId;
@@ -10,14 +9,12 @@ use crate::model::process_type::ProcessType;
 use crate::model::release::{Release, ReleaseStatus, Slug, Version};
 use crate::platform::PlatformError;
 use crate::platform::deploy::{self, Ground};
+use crate::platform::env;
 use crate::platform::interrupt::Interrupt;
 use crate::platform::slate::Slate;
-use crate::platform::state::write_atomically;
 use crate::platform::store::{Images, Releases, Scaled};
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -54,9 +51,24 @@ impl Desk {
         self.releases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The newest release that dynos run or will run: one that has not failed.
+    pub(super) fn newest_to_run(&self) -> Option<Version> {
+        let to_run = |release: &&Release| matches!(release.status, ReleaseStatus::Pending | ReleaseStatus::Succeeded);
+        self.releases().iter().filter(to_run).last().map(|release| release.version)
+    }
+
     /// The config vars that the first release of this run will have.
     pub(super) fn first_config(&self) -> BTreeMap<String, String> {
         self.ground.project.app.config.plain()
+    }
+
+    /// The process types that the first release of this run will have.
+    pub(super) fn first_types(&self) -> Vec<ProcessType> {
+        self.ground.project.app.processes.keys().cloned().collect()
+    }
+
+    fn write_env(&self, changes: &env::Changes, wanted: &env::Vars) -> Result<App, ControlError> {
+        env::write(&self.ground.project.app.root, &self.reload, changes, wanted)
     }
 
     /// Writes a line as the API does.
@@ -143,7 +155,18 @@ impl Control {
     pub fn deploy(&self, ground: Ground, slug: Slug, slate: Slate) -> Result<(Release, Outcome), PlatformError> {
         let description = deploy::describe(&slug);
         let config = ground.project.app.config.plain();
-        self.0.desk.enter(ground, slug, slate, description, config)
+        let entered = self.0.desk.enter(ground, slug, slate, description, config)?;
+        self.0.tell();
+        Ok(entered)
+    }
+
+    /// What runs, if a change can go on from there.
+    fn released(&self) -> Result<Arc<Deployed>, ControlError> {
+        let board = self.0.board();
+        if board.closing {
+            return Err(ControlError::Closing);
+        }
+        board.deployed.clone().ok_or(ControlError::NotReleased)
     }
 
     /// Sets (`Some`) and unsets (`None`) config vars: in `.env`, and as one release. Nothing happens when that changes
@@ -153,14 +176,14 @@ impl Control {
         changes: BTreeMap<String, Option<String>>,
     ) -> Result<Option<(Release, Outcome)>, ControlError> {
         let _turn = self.0.desk.turn.lock().await;
-        check(&changes)?;
-        let current = self.deployed().ok_or(ControlError::NotReleased)?;
+        env::check(&changes)?;
+        let current = self.released()?;
         let before = self.config();
-        let wanted = applied(&before, &changes);
+        let wanted = env::applied(&before, &changes);
         if wanted == before {
             return Ok(None);
         }
-        let app = self.write_env(&changes, &wanted)?;
+        let app = self.0.desk.write_env(&changes, &wanted)?;
         let (mut set, mut removed) = (Vec::new(), Vec::new());
         for (name, value) in &changes {
             if before.get(name) != value.as_ref() {
@@ -179,6 +202,7 @@ impl Control {
         let ground = Ground { project: Arc::new(project), ..current.ground.clone() };
         let slug = current.release.slug.clone();
         let entered = self.0.desk.enter(ground, slug, current.slate.clone(), said.join(" and "), wanted)?;
+        self.0.tell();
         Ok(Some(entered))
     }
 
@@ -186,7 +210,7 @@ impl Control {
     /// release, `.env` too (R9).
     pub async fn rollback(&self, to: Option<Version>) -> Result<(Version, Release, Outcome), ControlError> {
         let _turn = self.0.desk.turn.lock().await;
-        let current = self.deployed().ok_or(ControlError::NotReleased)?;
+        let current = self.released()?;
         let target = self.target(to, current.release.version)?;
         let slate = self.slate_of(&current, &target).await?;
         let before = self.config();
@@ -199,11 +223,12 @@ impl Control {
         }
         let mut project = (*current.ground.project).clone();
         if !changes.is_empty() {
-            project.app.config = self.write_env(&changes, &target.config)?.config;
+            project.app.config = self.0.desk.write_env(&changes, &target.config)?.config;
         }
         let description = format!("Rollback to {}", target.version);
         let ground = Ground { project: Arc::new(project), ..current.ground.clone() };
         let entered = self.0.desk.enter(ground, target.slug.clone(), slate, description, target.config.clone())?;
+        self.0.tell();
         Ok((target.version, entered.0, entered.1))
     }
 
@@ -246,79 +271,6 @@ impl Control {
         let formation = self.0.board().formation.clone();
         formation.into_iter().filter(|(_, scale)| scale.quantity > 0).map(|(name, _)| name).collect()
     }
-
-    /// Changes `.env` and reads the project again. When the files do not come to what is wanted, they are put back.
-    fn write_env(
-        &self,
-        changes: &BTreeMap<String, Option<String>>,
-        wanted: &BTreeMap<String, String>,
-    ) -> Result<App, ControlError> {
-        let path = self.0.desk.ground.project.app.root.join(".env");
-        let before = match fs::read_to_string(&path) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(ControlError::NotKept(error)),
-        };
-        let text = edited_env(before.as_deref().unwrap_or_default(), changes).map_err(|line| {
-            ControlError::BadConfig(format!(".env:{line} cannot be read; mend it first, nothing was changed"))
-        })?;
-        keep(&path, &text)?;
-        let app = (self.0.desk.reload)();
-        let wrong = match &app {
-            Err(error) => Some(format!("with that change the project cannot be read: {error}")),
-            Ok(app) => difference(&app.config.plain(), wanted).map(|name| {
-                let origin = app
-                    .config
-                    .get(name)
-                    .map(|var| format!(" is also set in {}, which .env does not change", var.origin));
-                format!("{name}{}", origin.unwrap_or_else(|| " did not come to what was asked for".into()))
-            }),
-        };
-        let Some(wrong) = wrong else { return Ok(app?) };
-        match before {
-            Some(text) => keep(&path, &text)?,
-            None => fs::remove_file(&path).map_err(ControlError::NotKept)?,
-        }
-        Err(ControlError::BadConfig(wrong))
-    }
-}
-
-/// Writes `.env` whole; a new one is the user's alone.
-fn keep(path: &Path, text: &str) -> Result<(), ControlError> {
-    write_atomically(path, text.as_bytes()).map_err(ControlError::NotKept)
-}
-
-fn applied(before: &BTreeMap<String, String>, changes: &BTreeMap<String, Option<String>>) -> BTreeMap<String, String> {
-    let mut after = before.clone();
-    for (name, value) in changes {
-        match value {
-            Some(value) => after.insert(name.clone(), value.clone()),
-            None => after.remove(name),
-        };
-    }
-    after
-}
-
-fn difference<'m>(one: &'m BTreeMap<String, String>, other: &'m BTreeMap<String, String>) -> Option<&'m String> {
-    one.keys().chain(other.keys()).find(|name| one.get(*name) != other.get(*name))
-}
-
-/// Names as Heroku wants them (R8).
-fn check(changes: &BTreeMap<String, Option<String>>) -> Result<(), ControlError> {
-    for (name, value) in changes {
-        let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
-        let rest = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        if !first || !rest {
-            let text = format!("{name} is no name for a config var: letters, digits and _, not a digit first");
-            return Err(ControlError::BadConfig(text));
-        }
-        if value.as_ref().is_some_and(|value| value.contains('\0')) {
-            return Err(ControlError::BadConfig(format!(
-                "the value of {name} holds a NUL byte, which no process can get"
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// Images that a rollback may need: those of the newest releases that could be gone back to.

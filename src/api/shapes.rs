@@ -1,0 +1,322 @@
+//! Resources as Heroku's Platform API v3 has them: what the server writes and the client reads. Fields that dynosim has
+//! nothing for are there and null, since clients of Heroku stumble over missing ones.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Config vars: name and value.
+pub type ConfigVars = BTreeMap<String, String>;
+
+/// A thing named beside another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// A user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// `ann@localhost`
+    pub email: String,
+    /// Its id.
+    pub id: String,
+}
+
+/// `POST /apps/{app}/dynos`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewDyno {
+    /// A command line for the shell, or the name of a process type for that type's command.
+    pub command: String,
+    /// Whether a client wants its terminal; only `false` is served.
+    #[serde(default)]
+    pub attach: bool,
+    /// Whose image: web unless told.
+    #[serde(rename = "type", default)]
+    pub process_type: Option<String>,
+    /// `Standard-2X`; Basic unless told.
+    #[serde(default)]
+    pub size: Option<String>,
+    /// Config vars for this dyno alone.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+/// `GET /account`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Always false: nothing is tracked.
+    pub allow_tracking: bool,
+    /// Always false.
+    pub beta: bool,
+    /// `ann@localhost`
+    pub email: String,
+    /// Its id.
+    pub id: String,
+    /// The part of the email before the `@`.
+    pub name: Option<String>,
+    /// Always false.
+    pub two_factor_authentication: bool,
+    /// Always true.
+    pub verified: bool,
+}
+
+/// `GET /apps/{app}`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct App {
+    /// Always false: no certificates are managed.
+    pub acm: bool,
+    /// Always null.
+    pub archived_at: Option<String>,
+    /// `container`
+    pub build_stack: Named,
+    /// `complete`
+    pub create_status: String,
+    /// When its first release was made.
+    pub created_at: String,
+    /// `cedar`
+    pub generation: Named,
+    /// Where Heroku would take pushes; nothing listens there.
+    pub git_url: String,
+    /// Its id, which dynos have as `HEROKU_APP_ID`.
+    pub id: String,
+    /// Whether every request is answered with H80.
+    pub maintenance: bool,
+    /// Its name.
+    pub name: String,
+    /// Who runs it.
+    pub owner: Person,
+    /// `local`
+    pub region: Named,
+    /// When its newest release was made.
+    pub released_at: Option<String>,
+    /// Always null.
+    pub repo_size: Option<u64>,
+    /// Always null.
+    pub slug_size: Option<u64>,
+    /// Always null.
+    pub space: Option<Named>,
+    /// `container`
+    pub stack: Named,
+    /// Always null.
+    pub team: Option<Named>,
+    /// When its newest release was made.
+    pub updated_at: String,
+    /// `http://localhost:5006/`; null for an app without web, or before its router listens.
+    pub web_url: Option<String>,
+}
+
+/// The release of a dyno.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseRef {
+    /// Its id.
+    pub id: String,
+    /// Its number.
+    pub version: u64,
+}
+
+/// `GET /apps/{app}/dynos`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dyno {
+    /// Its app.
+    pub app: Named,
+    /// Always null: dynos of the formation have no client.
+    pub attach_url: Option<String>,
+    /// Its command, as the log names it.
+    pub command: String,
+    /// When it was last started or changed state.
+    pub created_at: String,
+    /// Its id: another one after each start.
+    pub id: String,
+    /// `web.1`
+    pub name: String,
+    /// What it runs.
+    pub release: ReleaseRef,
+    /// `Basic`
+    pub size: String,
+    /// `starting`, `up`, `crashed`, `down`.
+    pub state: String,
+    /// `web`
+    #[serde(rename = "type")]
+    pub process_type: String,
+    /// When it was last started or changed state.
+    pub updated_at: String,
+    /// How often it was started in this run, crashes among it. dynosim's own.
+    pub starts: u64,
+}
+
+/// `GET /apps/{app}/formation`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Formation {
+    /// Its app.
+    pub app: Named,
+    /// The command of the process type.
+    pub command: String,
+    /// When the app's newest release was made.
+    pub created_at: String,
+    /// Its id.
+    pub id: String,
+    /// How many dynos are wanted.
+    pub quantity: u32,
+    /// Of what size.
+    pub size: String,
+    /// `web`
+    #[serde(rename = "type")]
+    pub process_type: String,
+    /// When the app's newest release was made.
+    pub updated_at: String,
+}
+
+/// `GET /apps/{app}/releases`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Always empty.
+    pub addon_plan_names: Vec<String>,
+    /// Its app.
+    pub app: Named,
+    /// When it was made.
+    pub created_at: String,
+    /// Whether its dynos run.
+    pub current: bool,
+    /// `Deployed web (eacd9b960537)`
+    pub description: String,
+    /// Whether one may go back to it.
+    pub eligible_for_rollback: bool,
+    /// Its id.
+    pub id: String,
+    /// Its images, by process type. dynosim's own.
+    pub images: BTreeMap<String, String>,
+    /// Where the output of its release command can be read; null when it has none.
+    pub output_stream_url: Option<String>,
+    /// Its images as one thing.
+    pub slug: Option<Id>,
+    /// `pending`, `succeeded`, `failed`, `expired`.
+    pub status: String,
+    /// When it was made.
+    pub updated_at: String,
+    /// Who made it.
+    pub user: Person,
+    /// 3 for v3.
+    pub version: u64,
+}
+
+/// An id alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Id {
+    /// The id.
+    pub id: String,
+}
+
+/// `GET /apps/{app}/features`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feature {
+    /// When the app's newest release was made.
+    pub created_at: String,
+    /// What it does.
+    pub description: String,
+    /// Heroku's page on it.
+    pub doc_url: String,
+    /// Whether it is on.
+    pub enabled: bool,
+    /// Its id.
+    pub id: String,
+    /// `preboot`
+    pub name: String,
+    /// `general`
+    pub state: String,
+    /// When the app's newest release was made.
+    pub updated_at: String,
+}
+
+/// `POST /apps/{app}/log-sessions`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSession {
+    /// When it was asked for.
+    pub created_at: String,
+    /// Its id.
+    pub id: String,
+    /// Where its lines are, as server-sent events.
+    pub logplex_url: String,
+    /// When it was asked for.
+    pub updated_at: String,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Error {
+    /// `not_found`, `invalid_params`, `conflict`, …
+    pub id: String,
+    /// For people.
+    pub message: String,
+}
+
+/// One wish of `PATCH /apps/{app}/formation`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormationUpdate {
+    /// `web`
+    #[serde(rename = "type", default)]
+    pub process_type: String,
+    /// `2`, `"2"`, `"+1"`, `"-1"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<serde_json::Value>,
+    /// `standard-2x`, in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
+}
+
+/// The body of `PATCH /apps/{app}/formation`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormationUpdates {
+    /// All of them, or none when one is wrong.
+    pub updates: Vec<FormationUpdate>,
+}
+
+/// The answer of `GET /dynosim/wait`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waited {
+    /// Whether every dyno that is wanted is up on the newest release.
+    pub up: bool,
+    /// Those that crashed.
+    pub crashed: Vec<String>,
+}
+
+/// The answer of `POST /dynosim/cycle`: which dynos.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cycled {
+    /// By name.
+    pub dynos: Vec<String>,
+}
+
+/// An id in the shape of a UUID that is the same whenever the same thing is asked for.
+pub fn id_of(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    let digest = hash.finalize();
+    let mut hex = String::new();
+    for byte in digest.iter().take(16) {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::id_of;
+
+    #[test]
+    fn ids_are_uuids_and_stay_the_same() {
+        let id = id_of(&["release", "3f9a1c227be4", "3"]);
+        assert_eq!(id, id_of(&["release", "3f9a1c227be4", "3"]));
+        assert_ne!(id, id_of(&["release", "3f9a1c227be4", "4"]));
+        assert_ne!(id_of(&["a", "b"]), id_of(&["ab", ""]));
+        let lengths: Vec<usize> = id.split('-').map(str::len).collect();
+        assert_eq!(lengths, [8, 4, 4, 4, 12]);
+    }
+}

@@ -1,0 +1,194 @@
+//! `releases`, `releases:info`, `releases:output`, `rollback`
+
+use super::text::{ago, columns, header, object};
+use super::{Done, SteerError, Steering, below, failed};
+use crate::api::shapes::{ConfigVars, Release};
+use crate::api::{Client, offline_release};
+use crate::cli::args::steer::{Info, Releases as Args};
+use crate::logs::{Filter, Follower, ParsedLine, Start};
+use crate::model::exit_code::ExitCode as Code;
+use crate::model::log::Source;
+use crate::model::release::{self, ReleaseStatus};
+use crate::platform::PlatformError;
+use crate::platform::store::Releases;
+use serde_json::json;
+
+impl Steering<'_> {
+    /// What was written down of the releases: the same, whether the app runs or not.
+    fn kept(&self) -> Result<Releases, SteerError> {
+        Ok(Releases::open(&self.state).map_err(PlatformError::io("read the releases"))?)
+    }
+
+    pub(super) async fn releases(&self, args: &Args) -> Done {
+        let number = usize::from(args.number);
+        let (name, releases) = if let Some((mut client, app)) = self.running().await? {
+            let range = format!("version ..; max={number}, order=desc");
+            (app.name, client.range::<Release>(&below("releases"), &range).await?)
+        } else {
+            let (name, kept) = (self.name(), self.kept()?);
+            let current = kept.current().map(|release| release.version);
+            let view = |release: &release::Release| offline_release(&name, &self.identity, release, current);
+            let mut all: Vec<Release> = kept.iter().map(view).collect();
+            all.reverse();
+            all.truncate(number);
+            (name, all)
+        };
+        if self.json() {
+            return self.out_json(&releases);
+        }
+        if releases.is_empty() {
+            self.out(&format!("{name} has no releases."));
+            return Ok(Code::Ok);
+        }
+        let current = releases.iter().find(|release| release.current);
+        let current = current.map(|release| format!(" - Current: v{}", release.version)).unwrap_or_default();
+        self.out(&header(&format!("{name} Releases{current}")));
+        let now = self.session.clock.now();
+        let row = |release: &Release| {
+            let status = status_words(&release.status).map(|words| format!(" {words}")).unwrap_or_default();
+            vec![
+                format!("v{}", release.version),
+                format!("{}{status}", release.description),
+                release.user.email.clone(),
+                ago(&release.created_at, now),
+            ]
+        };
+        columns(&releases.iter().map(row).collect::<Vec<_>>()).iter().for_each(|line| self.out(line));
+        Ok(Code::Ok)
+    }
+
+    /// A release, the newest when none is named, with its config vars.
+    async fn release(&self, asked: Option<u64>) -> Result<(Release, ConfigVars), SteerError> {
+        if let Some((mut client, app)) = self.running().await? {
+            let release = one_release(&mut client, asked).await?;
+            let release = release.ok_or_else(|| failed(format!("{} has no releases.", app.name)))?;
+            let config = client.get(&below(&format!("releases/{}/config-vars", release.version))).await?;
+            return Ok((release, config));
+        }
+        let kept = self.kept()?;
+        let found = kept.iter().filter(|release| asked.is_none_or(|version| release.version.0 == version)).last();
+        let found = found.ok_or_else(|| match asked {
+            Some(version) => failed(format!("Couldn't find that release: v{version}")),
+            None => failed(format!("{} has no releases.", self.name())),
+        })?;
+        let current = kept.current().map(|release| release.version);
+        Ok((offline_release(&self.name(), &self.identity, found, current), found.config.clone()))
+    }
+
+    pub(super) async fn release_info(&self, args: &Info) -> Done {
+        let (release, config) = self.release(args.release).await?;
+        if self.json() {
+            return self.out_json(&release);
+        }
+        let status = status_words(&release.status).map(|words| format!(" ({words})")).unwrap_or_default();
+        let change = format!("{}{status}", release.description);
+        self.out(&header(&format!("Release v{}", release.version)));
+        let mut pairs = vec![("By", release.user.email.as_str()), ("Change", change.as_str())];
+        pairs.push(("Eligible for Rollback?", if release.eligible_for_rollback { "Yes" } else { "No" }));
+        let images: Vec<String> = release.images.iter().map(|(name, image)| format!("{name} ({image})")).collect();
+        let images = images.join(", ");
+        if !images.is_empty() {
+            pairs.push(("Images", &images));
+        }
+        pairs.push(("When", &release.created_at));
+        object(&pairs).iter().for_each(|line| self.out(line));
+        self.out("");
+        self.out(&header(&format!("v{} Config vars", release.version)));
+        if args.shell {
+            self.print_shell(&config)
+        } else {
+            self.print_config(&config)
+        }
+        Ok(Code::Ok)
+    }
+
+    pub(super) async fn release_output(&self, asked: Option<u64>) -> Done {
+        let (release, _) = self.release(asked).await?;
+        let kept = self.kept()?;
+        let found = kept.iter().find(|kept| kept.version.0 == release.version);
+        let Some(dyno) = found.and_then(|release| release.release_dyno.clone()) else {
+            self.warn(&format!("Release v{} has no release output available.", release.version));
+            return Ok(Code::Ok);
+        };
+        self.print_output(dyno, release.version).await
+    }
+
+    /// What the release dyno has printed, from the log, and prints while its release is pending and the app runs.
+    async fn print_output(&self, dyno: String, version: u64) -> Done {
+        let filter = Filter { processes: vec![dyno], source: Some(Source::App), ..Filter::default() };
+        let state = self.state.clone();
+        let goes_on = move || {
+            let runs = state.holder().is_ok_and(|holder| holder.is_some());
+            let pending = |kept: Releases| {
+                kept.iter().any(|one| one.version.0 == version && one.status == ReleaseStatus::Pending)
+            };
+            runs && Releases::open(&state).is_ok_and(pending)
+        };
+        let wrong = PlatformError::io("read the log");
+        let follower = Follower::outside(&self.state.file("journal"), Start::Oldest, filter, Box::new(goes_on));
+        let mut follower = follower.map_err(wrong)?;
+        while let Some(lines) = follower.next_lines().await.map_err(PlatformError::io("read the log"))? {
+            for line in lines.split(|byte| *byte == b'\n').filter_map(ParsedLine::parse) {
+                self.out(&String::from_utf8_lossy(line.text));
+            }
+        }
+        Ok(Code::Ok)
+    }
+
+    pub(super) async fn rollback(&self, asked: Option<u64>) -> Done {
+        let (mut client, app) = self.app().await?;
+        let target = target(&mut client, &app.name, asked).await?;
+        let doing = format!("Rolling back {} to v{}", app.name, target.version);
+        let made: Release = self
+            .progress(&doing, async {
+                let made: Release = client.post(&below("releases"), &json!({"release": target.id})).await?;
+                let outcome = format!("done, v{}", made.version);
+                Ok((made, outcome))
+            })
+            .await?;
+        self.warn("Rollback affects code and config vars; it doesn't add or remove addons.");
+        self.warn(&format!("To undo, run: dynosim rollback v{}", made.version - 1));
+        if made.output_stream_url.is_some() {
+            self.session.printer.err("Running release command...");
+            self.release_output(Some(made.version)).await?;
+            let release: Release = client.get(&below(&format!("releases/{}", made.version))).await?;
+            if release.status == "failed" {
+                return Err(SteerError::Said(
+                    Code::Release,
+                    format!("the release command of v{} failed", made.version),
+                ));
+            }
+        }
+        if self.json() { self.out_json(&made) } else { Ok(Code::Ok) }
+    }
+}
+
+/// The release of that number, or the newest.
+async fn one_release(client: &mut Client, asked: Option<u64>) -> Result<Option<Release>, SteerError> {
+    if let Some(version) = asked {
+        return Ok(Some(client.get(&below(&format!("releases/{version}"))).await?));
+    }
+    let newest: Vec<Release> = client.range(&below("releases"), "version ..; max=1, order=desc").await?;
+    Ok(newest.into_iter().next())
+}
+
+/// What to go back to: the release before the current one, unless one is named.
+async fn target(client: &mut Client, app: &str, asked: Option<u64>) -> Result<Release, SteerError> {
+    if let Some(version) = asked {
+        return Ok(client.get(&below(&format!("releases/{version}"))).await?);
+    }
+    let all: Vec<Release> = client.range(&below("releases"), "version ..; order=desc").await?;
+    let after = all.iter().skip_while(|release| !release.current).skip(1);
+    let found = after.into_iter().find(|release| release.eligible_for_rollback).cloned();
+    found.ok_or_else(|| failed(format!("No eligible release found for {app} to roll back to.")))
+}
+
+/// What is worth saying of a status.
+fn status_words(status: &str) -> Option<&'static str> {
+    match status {
+        "pending" => Some("release command executing"),
+        "failed" => Some("release command failed"),
+        "expired" => Some("release expired"),
+        _ => None,
+    }
+}
