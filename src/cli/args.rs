@@ -1,6 +1,9 @@
 //! The command line, as clap reads it. Names and habits are the Heroku CLI's where it has them.
 
+mod running;
 pub(super) mod steer;
+
+pub(super) use running::{Attach, Limit, PsExec, RunDetached};
 
 use super::router_args::RouterArgs;
 use crate::model::domain::Domain;
@@ -11,8 +14,8 @@ use crate::model::timeouts::{BadTimeouts, Timeouts};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use running::seconds;
 use std::path::PathBuf;
-use std::time::Duration;
 use steer::Steer;
 
 /// Headings and names stand out a little; nothing else.
@@ -168,30 +171,6 @@ pub(super) struct Up {
 }
 
 #[derive(Args, Clone, Debug)]
-pub(super) struct Attach {
-    #[command(flatten)]
-    pub(super) instance: Instance,
-}
-
-#[derive(Args, Clone, Debug)]
-pub(super) struct PsExec {
-    #[command(flatten)]
-    pub(super) instance: Instance,
-    /// Which dyno
-    #[arg(value_name = "DYNO", default_value = "web.1", conflicts_with = "dyno")]
-    pub(super) which: String,
-    /// The same, as the Heroku CLI has it
-    #[arg(short = 'd', long = "dyno", value_name = "DYNO", hide = true)]
-    pub(super) dyno: Option<String>,
-    /// The command; one word that holds a space is a command line for the shell: -- 'ls | wc -l'
-    #[arg(value_name = "COMMAND", last = true)]
-    pub(super) words: Vec<String>,
-    /// Pipes instead of a terminal, even when there is one
-    #[arg(long)]
-    pub(super) no_tty: bool,
-}
-
-#[derive(Args, Clone, Debug)]
 pub(super) struct Down {
     #[command(flatten)]
     pub(super) instance: Instance,
@@ -234,33 +213,6 @@ pub(super) struct Run {
     pub(super) build: BuildArgs,
     #[command(flatten)]
     pub(super) rules: Rules,
-}
-
-/// The part of `run` that a dyno of the running app can have.
-#[derive(Args, Clone, Debug)]
-pub(super) struct RunDetached {
-    #[command(flatten)]
-    pub(super) instance: Instance,
-    /// The command; several words are quoted as needed, one word is a command line: 'a && b'
-    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
-    pub(super) words: Vec<String>,
-    /// Use the image of this process type
-    #[arg(long = "type", value_name = "TYPE", default_value = "web")]
-    pub(super) process_type: ProcessType,
-    /// A config var for this dyno alone; may be given again
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = assignment)]
-    pub(super) set: Vec<(String, String)>,
-    /// Dyno size: basic, standard-1x, standard-2x, performance-m, …
-    #[arg(short = 's', long, value_name = "SIZE", value_parser = size)]
-    pub(super) size: Option<DynoSize>,
-}
-
-impl Run {
-    /// The same as `run:detached`.
-    pub(super) fn detached(self) -> RunDetached {
-        let Self { instance, words, process_type, set, rules, .. } = self;
-        RunDetached { instance, words, process_type, set, size: rules.size }
-    }
 }
 
 #[derive(Args, Clone, Debug)]
@@ -399,19 +351,6 @@ fn quantity(text: &str) -> Result<(ProcessType, u32), String> {
     Ok((name, number))
 }
 
-/// How long to wait; `None` for as long as it takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Limit(pub(super) Option<Duration>);
-
-fn seconds(text: &str) -> Result<Limit, String> {
-    if text.is_empty() {
-        return Ok(Limit(None));
-    }
-    let number = text.strip_suffix('s').unwrap_or(text).parse::<f64>().ok();
-    let time = number.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    time.map(|time| Limit(Some(time))).ok_or_else(|| format!("`{text}` is not a number of seconds"))
-}
-
 fn assignment(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
     if name.is_empty() { Err("the key is empty: write KEY=VALUE".into()) } else { Ok((name.into(), value.into())) }
@@ -448,10 +387,9 @@ fn source(text: &str) -> Result<Source, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cli, Command, Limit};
+    use super::{Cli, Command};
     use crate::model::timeouts::Timeouts;
     use clap::{CommandFactory, Parser};
-    use std::time::Duration;
 
     #[test]
     fn the_command_line_is_sound() {
@@ -488,35 +426,6 @@ mod tests {
         assert_eq!(words, ["web=2", "worker=1", "clock=0"]);
         for wrong in ["web", "web=x", "web=101", "release=1", "we b=1"] {
             assert!(Cli::try_parse_from(["dynosim", "up", wrong]).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn how_long_up_waits_is_in_seconds_and_may_be_left_out() {
-        let wait = |words: &[&str]| {
-            let cli = Cli::try_parse_from(["dynosim", "up"].iter().chain(words)).unwrap();
-            let Command::Up(up) = cli.command else { panic!() };
-            (up.wait, up.quantities.len())
-        };
-        assert_eq!(wait(&["-d"]), (None, 0));
-        assert_eq!(wait(&["--wait", "web=2"]), (Some(Limit(None)), 1));
-        assert_eq!(wait(&["--wait=1.5"]), (Some(Limit(Some(Duration::from_millis(1500)))), 0));
-        assert!(Cli::try_parse_from(["dynosim", "up", "--wait=soon"]).is_err());
-        assert!(Cli::try_parse_from(["dynosim", "up", "--wait=-1"]).is_err());
-    }
-
-    #[test]
-    fn a_command_inside_a_dyno_stands_behind_the_dashes() {
-        for (words, dyno) in [
-            (&["ps:exec", "worker.1", "--", "ls", "-la"][..], "worker.1"),
-            (&["ps:exec", "--", "ls", "-la"], "web.1"),
-            (&["ps:exec", "-d", "clock.1", "--", "ls", "-la"], "clock.1"),
-        ] {
-            let cli = Cli::try_parse_from([&["dynosim"], words].concat()).unwrap();
-            let Command::PsExec(exec) = cli.command else { panic!() };
-            assert_eq!(exec.dyno.as_ref().unwrap_or(&exec.which), dyno);
-            assert_eq!(cli.common.name, None);
-            assert_eq!(exec.words, ["ls", "-la"]);
         }
     }
 
