@@ -26,7 +26,7 @@ pub(super) async fn answer(shared: &Shared, call: Call) -> Answer {
             if ours { app(shared, &call, rest).await } else { Err(Fault::not_found("Couldn't find that app.")) }
         }
         (_, ["dynosim", rest @ ..]) => own(shared, &call, rest).await,
-        (&Method::GET, ["streams", "releases", number]) => streams::release_output(subject, number),
+        (&Method::GET, ["streams", "releases", number]) => streams::release_output(subject, number).await,
         (&Method::GET, ["streams", "logs", id]) => streams::logs(shared, id).await,
         (_, ["account" | "apps"] | ["users", "~", ..] | ["streams", ..]) => Err(Fault::method()),
         _ => Err(Fault::not_found("The requested API endpoint was not found.")),
@@ -54,11 +54,11 @@ async fn app(shared: &Shared, call: &Call, path: &[&str]) -> Answer {
         ("GET", ["formation"]) => ok(&subject.formation()),
         ("GET", ["formation", name]) => formation_of(subject, name),
         ("PATCH", ["formation"]) => {
-            scale(subject, call.json::<FormationUpdates>()?.updates)?;
+            scale(subject, &call.json::<FormationUpdates>()?.updates)?;
             ok(&subject.formation())
         }
         ("PATCH", ["formation", name]) => {
-            scale(subject, vec![FormationUpdate { process_type: (*name).to_owned(), ..call.json()? }])?;
+            scale(subject, &[FormationUpdate { process_type: (*name).to_owned(), ..call.json()? }])?;
             formation_of(subject, name)
         }
         ("GET", ["config-vars"]) => ok(&control.config()),
@@ -152,7 +152,7 @@ fn patch_app(subject: &Subject, call: &Call) -> Answer {
     ok(&subject.view())
 }
 
-fn scale(subject: &Subject, updates: Vec<FormationUpdate>) -> Result<(), Fault> {
+fn scale(subject: &Subject, updates: &[FormationUpdate]) -> Result<(), Fault> {
     let updates: Vec<ScaleUpdate> = updates.iter().map(|one| wish(subject, one)).collect::<Result<_, _>>()?;
     subject.control.scale(&updates)?;
     Ok(())

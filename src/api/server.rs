@@ -148,9 +148,9 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Resp
             .unwrap_or_else(|_| Err(Fault::internal("The request could not be carried out."))),
         Err(fault) => Err(fault),
     };
-    Ok(answer.or_else(refuse).unwrap_or_else(|_| Response::new(Body::default())))
+    Ok(answer.or_else(|fault| refuse(&fault)).unwrap_or_else(|_| Response::new(Body::default())))
 }
 
-fn refuse(fault: Fault) -> Answer {
+fn refuse(fault: &Fault) -> Answer {
     json(fault.status, &fault.error)
 }

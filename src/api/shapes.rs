@@ -47,6 +47,7 @@ pub struct NewDyno {
 }
 
 /// `GET /account`
+#[allow(clippy::struct_excessive_bools, reason = "Heroku's own fields")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// Always false: nothing is tracked.

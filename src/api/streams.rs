@@ -17,6 +17,7 @@ use hyper::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json as object};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -190,7 +191,7 @@ pub(super) async fn logs(shared: &Shared, id: &str) -> Answer {
                 Ok(Ok(Some(lines))) => {
                     for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                         number += 1;
-                        piece.push_str(&format!("id: {number}\ndata: {}\n\n", one_line(line)));
+                        let _ = write!(piece, "id: {number}\ndata: {}\n\n", one_line(line));
                     }
                 }
                 Ok(Ok(None) | Err(_)) => return,
@@ -206,31 +207,49 @@ fn one_line(line: &[u8]) -> String {
 }
 
 /// What a release command has printed, and prints until it ends.
-pub(super) fn release_output(subject: &Subject, number: &str) -> Answer {
+pub(super) async fn release_output(subject: &Subject, number: &str) -> Answer {
     let release = subject.find_release(number).ok_or_else(|| Fault::not_found("Couldn't find that release."))?;
     let dyno = release.release_dyno.ok_or_else(|| Fault::not_found("That release has no release command."))?;
     let filter = Filter { processes: vec![dyno], source: Some(Source::App), ..Filter::default() };
     let (control, version) = (subject.control.clone(), release.version);
-    let runs = move || {
+    let pending = move || {
         let all = control.releases().0;
         all.iter().any(|release| release.version == version && release.status == ReleaseStatus::Pending)
     };
-    let mut follower = Follower::outside(&subject.state.file("journal"), Start::Oldest, filter, Box::new(runs))
+    // Its last lines may reach the disk a moment after its end: there is one more look then.
+    let mut before = pending();
+    let more = move || {
+        let now = pending();
+        std::mem::replace(&mut before, now) || now
+    };
+    let _ = subject.logs.flush().await;
+    let mut follower = Follower::outside(&subject.state.file("journal"), Start::Oldest, filter, Box::new(more))
         .map_err(|error| Fault::internal(format!("the log cannot be read: {error}")))?;
     let (response, sender) = streaming("text/plain; charset=utf-8");
     tokio::spawn(async move {
-        while let Ok(Some(lines)) = follower.next_lines().await {
-            let mut text = Vec::new();
-            for line in lines.split(|byte| *byte == b'\n').filter_map(ParsedLine::parse) {
-                text.extend_from_slice(line.text);
-                text.push(b'\n');
-            }
-            if sender.send(Bytes::from(text)).await.is_err() {
+        loop {
+            let text = match timeout(HEARTBEAT, follower.next_lines()).await {
+                // Heroku's client gives up after a minute without a byte, and passes over this one.
+                Err(_) => Bytes::from_static(b"\0"),
+                Ok(Ok(Some(lines))) => texts(lines),
+                Ok(Ok(None) | Err(_)) => return,
+            };
+            if sender.send(text).await.is_err() {
                 return;
             }
         }
     });
     Ok(response)
+}
+
+/// Lines without stamp and source.
+fn texts(lines: &[u8]) -> Bytes {
+    let mut text = Vec::with_capacity(lines.len());
+    for line in lines.split(|byte| *byte == b'\n').filter_map(ParsedLine::parse) {
+        text.extend_from_slice(line.text);
+        text.push(b'\n');
+    }
+    Bytes::from(text)
 }
 
 #[cfg(test)]

@@ -296,6 +296,7 @@ async fn before_the_first_release_there_is_nothing_to_change_but_everything_can_
     let stage = Stage::of(Scene::with(binds(), "build:\n  docker:\n    web: Dockerfile\n"));
     assert_eq!(stage.get("/apps/shop/dynos").await, json!([]));
     assert_eq!(stage.get("/apps/shop/releases").await, json!([]));
+    assert_eq!(stage.get("/apps/shop/config-vars").await["KEEP"], "1");
     let says = "409 conflict the app has no release yet; wait until its images are built";
     let web = json!({"updates": [{"type": "web", "quantity": 2}]});
     assert_eq!(stage.refusal("PATCH", "/apps/shop/formation", web).await, says);
@@ -331,7 +332,7 @@ async fn waiting_names_the_dynos_that_crashed() {
 async fn r9_waiting_waits_for_the_release_command_of_the_newest_release_too() {
     let engine = FakeEngine::new()
         .script("web", Script::new().after(s(2)).bind())
-        .script("release", Script::new().after(s(5)).exit(0));
+        .script("release", Script::new().after(s(5)).print("migrated\n").exit(0));
     let yml = "build:\n  docker:\n    web: Dockerfile\nrelease:\n  image: web\n  command:\n    - migrate\n";
     let stage = Stage::of(Scene::with(engine, yml));
     stage.scene.deploy("a").await;
@@ -343,7 +344,7 @@ async fn r9_waiting_waits_for_the_release_command_of_the_newest_release_too() {
     assert_eq!((&dynos[0]["state"], &dynos[0]["release"]["version"]), (&json!("up"), &json!(4)));
     let url = stage.get("/apps/shop/releases/4").await["output_stream_url"].clone();
     assert_eq!(url, "http://localhost/streams/releases/4");
-    assert_eq!(stage.get("/streams/releases/4").await, json!(""));
+    assert_eq!(stage.get("/streams/releases/4").await, json!("migrated\n"));
 }
 
 #[tokio::test(start_paused = true)]

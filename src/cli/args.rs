@@ -69,7 +69,7 @@ pub(super) struct Common {
     /// Container engine: docker, podman, a context's name, or a URL such as unix:///run/docker.sock
     #[arg(long, value_name = "ENGINE", global = true, help_heading = "Engine")]
     pub(super) engine: Option<String>,
-    /// One JSON object per line on stdout
+    /// JSON on stdout: one object per line, lists and objects as Heroku's API has them
     #[arg(long, global = true, help_heading = "Output")]
     pub(super) json: bool,
     /// No colour

@@ -83,6 +83,7 @@ pub(super) fn grouped(command: Command) -> Command {
         }
         let _ = writeln!(text);
     }
+    let _ = writeln!(text, "{header}Options:{header:#}");
     let template =
         format!("{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{}{{options}}{{after-help}}", text.ansi());
     command.help_template(template)

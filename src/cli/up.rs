@@ -197,12 +197,11 @@ pub(super) fn url_of(state: &StateDir) -> Option<String> {
     Some(format!("http://localhost:{port}"))
 }
 
+/// What is called with a hand on the app.
+type Attend = Box<dyn FnOnce(&Control) + Send>;
+
 /// Serves the API from the moment there is somebody who steers the app.
-fn attended(
-    server: Server,
-    project: &Project,
-    logs: &Logs,
-) -> (Box<dyn FnOnce(&Control) + Send>, oneshot::Receiver<Serving>) {
+fn attended(server: Server, project: &Project, logs: &Logs) -> (Attend, oneshot::Receiver<Serving>) {
     let (sender, serving) = oneshot::channel();
     let Project { app, identity, state, user, clock, .. } = project;
     let (app, identity, state) = (app.name.clone(), identity.clone(), state.clone());

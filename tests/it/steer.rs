@@ -85,6 +85,7 @@ fn every_command_steers_the_running_app_and_prints_what_heroku_s_prints() {
     assert!(log.contains(&"app[api]: Set COLOR, MODE config vars by user ann@localhost".to_owned()), "{log:#?}");
     up.stop();
     run("ps").prints("No dynos on shop\n");
+    run("releases:output v3").prints("migrating in test\n");
 }
 
 fn scaling_and_restarting(run: &dyn Fn(&str) -> Finished) {

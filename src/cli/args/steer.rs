@@ -100,8 +100,11 @@ impl Steer {
             Self::Edit(args) => &args.instance,
             Self::Info(args) => &args.instance,
             Self::Output(args) | Self::Rollback(args) => &args.instance,
-            Self::Maintenance(args) | Self::MaintenanceOn(args) | Self::MaintenanceOff(args) => &args.instance,
-            Self::Features(args) | Self::Events(args) => &args.instance,
+            Self::Maintenance(args)
+            | Self::MaintenanceOn(args)
+            | Self::MaintenanceOff(args)
+            | Self::Features(args)
+            | Self::Events(args) => &args.instance,
             Self::Enable(args) | Self::Disable(args) => &args.instance,
             Self::Open(args) => &args.instance,
             // Its `-n` is a number, as in the Heroku CLI.

@@ -46,7 +46,7 @@ impl Steering<'_> {
 
     pub(super) fn print_config(&self, config: &ConfigVars) {
         let pairs: Vec<(&str, &str)> = config.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        object(&pairs).iter().for_each(|line| self.out(line));
+        self.out_all(&object(&pairs));
     }
 
     pub(super) async fn config_get(&self, args: &Get) -> Done {
@@ -103,13 +103,13 @@ impl Steering<'_> {
 /// Changes the running app's config: what it is then, and the words for it.
 pub(super) async fn patch(client: &mut Client, changes: &Changes) -> Result<(ConfigVars, String), SteerError> {
     let (config, made) = client.release_by_patch(&below("config-vars"), changes).await?;
-    let outcome = match made {
-        Some(version) => format!("done, v{version}"),
-        // Nothing was changed; Heroku names the newest release then too.
-        None => {
-            let newest: Vec<Release> = client.range(&below("releases"), "version ..; max=1, order=desc").await?;
-            newest.first().map_or_else(|| "done".into(), |release| format!("done, v{}", release.version))
-        }
+    // When nothing was changed, Heroku names the newest release all the same.
+    let version = if made.is_some() {
+        made
+    } else {
+        let newest: Vec<Release> = client.range(&below("releases"), "version ..; max=1, order=desc").await?;
+        newest.first().map(|release| release.version)
     };
+    let outcome = version.map_or_else(|| "done".into(), |version| format!("done, v{version}"));
     Ok((config, outcome))
 }

@@ -144,6 +144,12 @@ impl Steering<'_> {
         self.session.printer.out(line);
     }
 
+    fn out_all(&self, lines: &[String]) {
+        for line in lines {
+            self.out(line);
+        }
+    }
+
     /// A list or an object as the API has it.
     fn out_json(&self, value: &impl Serialize) -> Done {
         let text = serde_json::to_string_pretty(value).map_err(|error| failed(error.to_string()))?;

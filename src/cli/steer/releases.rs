@@ -8,7 +8,7 @@ use crate::cli::args::steer::{Info, Releases as Args};
 use crate::logs::{Filter, Follower, ParsedLine, Start};
 use crate::model::exit_code::ExitCode as Code;
 use crate::model::log::Source;
-use crate::model::release::{self, ReleaseStatus};
+use crate::model::release;
 use crate::platform::PlatformError;
 use crate::platform::store::Releases;
 use serde_json::json;
@@ -53,7 +53,7 @@ impl Steering<'_> {
                 ago(&release.created_at, now),
             ]
         };
-        columns(&releases.iter().map(row).collect::<Vec<_>>()).iter().for_each(|line| self.out(line));
+        self.out_all(&columns(&releases.iter().map(row).collect::<Vec<_>>()));
         Ok(Code::Ok)
     }
 
@@ -91,13 +91,13 @@ impl Steering<'_> {
             pairs.push(("Images", &images));
         }
         pairs.push(("When", &release.created_at));
-        object(&pairs).iter().for_each(|line| self.out(line));
+        self.out_all(&object(&pairs));
         self.out("");
         self.out(&header(&format!("v{} Config vars", release.version)));
         if args.shell {
-            self.print_shell(&config)
+            self.print_shell(&config);
         } else {
-            self.print_config(&config)
+            self.print_config(&config);
         }
         Ok(Code::Ok)
     }
@@ -110,23 +110,26 @@ impl Steering<'_> {
             self.warn(&format!("Release v{} has no release output available.", release.version));
             return Ok(Code::Ok);
         };
-        self.print_output(dyno, release.version).await
+        match self.running().await? {
+            Some((client, _)) => self.follow_output(client, release.version).await,
+            None => self.print_output(dyno).await,
+        }
     }
 
-    /// What the release dyno has printed, from the log, and prints while its release is pending and the app runs.
-    async fn print_output(&self, dyno: String, version: u64) -> Done {
+    /// What the release command has printed, and prints until it ends.
+    async fn follow_output(&self, client: Client, version: u64) -> Done {
+        let mut lines = client.lines(&format!("/streams/releases/{version}")).await?;
+        while let Some(line) = lines.next().await {
+            self.out(String::from_utf8_lossy(&line).trim_start_matches('\0'));
+        }
+        Ok(Code::Ok)
+    }
+
+    /// What the release dyno of an app that does not run has printed, from the log.
+    async fn print_output(&self, dyno: String) -> Done {
         let filter = Filter { processes: vec![dyno], source: Some(Source::App), ..Filter::default() };
-        let state = self.state.clone();
-        let goes_on = move || {
-            let runs = state.holder().is_ok_and(|holder| holder.is_some());
-            let pending = |kept: Releases| {
-                kept.iter().any(|one| one.version.0 == version && one.status == ReleaseStatus::Pending)
-            };
-            runs && Releases::open(&state).is_ok_and(pending)
-        };
-        let wrong = PlatformError::io("read the log");
-        let follower = Follower::outside(&self.state.file("journal"), Start::Oldest, filter, Box::new(goes_on));
-        let mut follower = follower.map_err(wrong)?;
+        let follower = Follower::outside(&self.state.file("journal"), Start::Oldest, filter, Box::new(|| false));
+        let mut follower = follower.map_err(PlatformError::io("read the log"))?;
         while let Some(lines) = follower.next_lines().await.map_err(PlatformError::io("read the log"))? {
             for line in lines.split(|byte| *byte == b'\n').filter_map(ParsedLine::parse) {
                 self.out(&String::from_utf8_lossy(line.text));

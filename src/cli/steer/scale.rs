@@ -94,9 +94,9 @@ impl Steering<'_> {
         let totals: Vec<Vec<String>> =
             totals.iter().map(|(size, count)| vec![(*size).to_owned(), count.to_string()]).collect();
         self.out(&header("Process Types"));
-        table(&["Type", "Size", "Qty"], &rows).iter().for_each(|line| self.out(line));
+        self.out_all(&table(&["Type", "Size", "Qty"], &rows));
         self.out("");
         self.out(&header("Dyno Totals"));
-        table(&["Type", "Total"], &totals).iter().for_each(|line| self.out(line));
+        self.out_all(&table(&["Type", "Total"], &totals));
     }
 }

@@ -145,10 +145,10 @@ impl Control {
         (all, current)
     }
 
-    /// The config vars of what runs, or of the newest release.
+    /// The config vars of the newest release; of the files, before there is one.
     pub fn config(&self) -> BTreeMap<String, String> {
         let newest = self.0.desk.releases().iter().last().cloned();
-        newest.map(|release| release.config).unwrap_or_default()
+        newest.map_or_else(|| self.0.desk.first_config(), |release| release.config)
     }
 
     /// Releases what was built (R6.2). The outcome tells when its release phase is over.
