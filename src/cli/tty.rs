@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// Between looks whether the terminal is ours: the shell may have put this job into the background.
-const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// How the terminal is to be.
@@ -157,14 +157,26 @@ fn follow_signals() -> io::Result<()> {
     let mut go_on = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
     let mut quit = signal(SignalKind::quit())?;
     tokio::spawn(async move {
+        let mut before_stop = Mode::Before as u8;
         loop {
             tokio::select! {
                 Some(()) = stop.recv() => {
-                    WANTED.store(Mode::Before as u8, Ordering::SeqCst);
+                    before_stop = WANTED.swap(Mode::Before as u8, Ordering::SeqCst);
                     let _ = restore();
                     let _ = kill_process(getpid(), Signal::STOP);
                 }
-                Some(()) = go_on.recv() => want(Mode::Keys),
+                Some(()) = go_on.recv() => {
+                    // One that was stopped in another way still has its mode.
+                    let was = std::mem::replace(&mut before_stop, Mode::Before as u8);
+                    if was != Mode::Before as u8 {
+                        WANTED.store(was, Ordering::SeqCst);
+                    }
+                    // The shell may have set the terminal for itself meanwhile.
+                    if let Some((_, is)) = held().as_mut() {
+                        *is = Mode::Before as u8;
+                    }
+                    let _ = settle();
+                }
                 Some(()) = quit.recv() => {
                     let _ = restore();
                     // What a process that SIGQUIT ends says to its shell; what it leaves behind, the next `up` removes.

@@ -57,3 +57,54 @@ impl Control {
         Ok(Typing { name, output: printed, keyboard })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::Console;
+    use crate::engine::fake::{FakeEngine, Script};
+    use crate::platform::control::scene::{Scene, s};
+    use crate::platform::control::{ControlError, Selector};
+    use tokio::time::sleep;
+
+    fn last_console(scene: &Scene) -> Console {
+        scene.engine.record(|record| record.launches.last().unwrap().console)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dyno_is_restarted_for_its_terminal_and_its_output_goes_to_both() {
+        let engine = FakeEngine::new().script("web", Script::new().after(s(2)).bind().print("(Pdb) \r\nnext\r\n"));
+        let scene = Scene::up(engine).await;
+        let mut typing = scene.control.type_into("web.1", (100, 40)).unwrap();
+        let lines = scene.lines_of(async |scene| scene.up_again().await).await;
+        assert_eq!(last_console(&scene), Console::Terminal(100, 40));
+        assert!(lines.contains(&"heroku[web.1]: Restarting".to_owned()), "{lines:?}");
+        assert!(lines.contains(&"app[web.1]: (Pdb) ".to_owned()), "the return is the terminal's: {lines:?}");
+        let piece = typing.output.recv().await.unwrap();
+        assert_eq!(piece.bytes, "(Pdb) \r\nnext\r\n");
+        assert!(typing.keyboard.borrow().is_some());
+        // The next restart is one like any other, and ends the session of who typed.
+        scene.control.restart(&Selector::All).unwrap();
+        sleep(s(60)).await;
+        scene.up_again().await;
+        assert_eq!(last_console(&scene), Console::Log);
+        assert!(typing.output.recv().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_leaves_a_terminal_does_not_hold_the_dyno_up() {
+        let engine = FakeEngine::new().script("web", Script::new().after(s(2)).bind().after(s(5)).print("on\n"));
+        let scene = Scene::up(engine).await;
+        drop(scene.control.type_into("web.1", (80, 24)).unwrap());
+        let lines = scene.lines_of(async |scene| scene.up_again().await).await;
+        assert!(lines.contains(&"app[web.1]: on".to_owned()), "{lines:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_dynos_of_the_formation_can_be_given_a_terminal() {
+        let scene = Scene::up(FakeEngine::new().script("web", Script::new().bind())).await;
+        for asked in ["web.2", "web", "", "worker.1"] {
+            let refused = scene.control.type_into(asked, (80, 24));
+            assert!(matches!(refused, Err(ControlError::NoSuchDyno { .. })), "{asked}");
+        }
+    }
+}

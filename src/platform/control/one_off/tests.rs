@@ -62,7 +62,7 @@ async fn a_detached_one_off_ends_by_ps_stop_and_restarts_of_the_app_leave_it_alo
     scene.up_again().await;
     assert!(scene.running().contains(&name.to_string()), "{:?}", scene.running());
     let stopped = scene.control.stop_dynos(&Selector::parse(&name.to_string())).unwrap();
-    assert_eq!(stopped, [name.clone()]);
+    assert_eq!(stopped, std::slice::from_ref(&name));
     sleep(s(60)).await;
     assert!(!scene.running().contains(&name.to_string()), "{:?}", scene.running());
     assert!(matches!(
