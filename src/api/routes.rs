@@ -3,12 +3,12 @@
 use super::fault::Fault;
 use super::request::{Answer, Call, Range, json, list, ok, with};
 use super::server::Shared;
-use super::shapes::{Cycled, FormationUpdate, FormationUpdates};
+use super::shapes::{Cycled, FormationUpdate, FormationUpdates, NewDyno};
 use super::views::PREBOOT;
 use super::{Subject, streams};
 use crate::model::dyno::{DynoSize, SIZES};
 use crate::model::process_type::ProcessType;
-use crate::platform::control::{ControlError, Quantity, ScaleUpdate, Selector};
+use crate::platform::control::{ControlError, OneOffRequest, Quantity, ScaleUpdate, Selector};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json as object};
@@ -41,6 +41,7 @@ async fn app(shared: &Shared, call: &Call, path: &[&str]) -> Answer {
         ("GET", []) => ok(&subject.view()),
         ("PATCH", []) => patch_app(subject, call),
         ("GET", ["dynos"]) => ok(&subject.dynos()),
+        ("POST", ["dynos"]) => run_detached(subject, call),
         ("GET", ["dynos", name]) => {
             let found = subject.dynos().into_iter().find(|dyno| dyno.name == *name || dyno.id == *name);
             found.map_or_else(|| Err(Fault::not_found("Couldn't find that dyno.")), |dyno| ok(&dyno))
@@ -98,6 +99,27 @@ struct Which {
 fn done<T>(result: Result<T, ControlError>) -> Answer {
     result?;
     json(StatusCode::ACCEPTED, &object!({}))
+}
+
+/// A one-off dyno without a client; one with a client is started by the client itself.
+fn run_detached(subject: &Subject, call: &Call) -> Answer {
+    let NewDyno { command, attach, process_type, size, env } = call.json()?;
+    if attach {
+        return Err(Fault::invalid("attach must be false: `dynosim run` attaches to a dyno of its own"));
+    }
+    // `run` is what such a dyno is, and no image.
+    let process_type = process_type.filter(|name| name != ProcessType::run().as_str());
+    let process_type = match process_type {
+        None => ProcessType::web(),
+        Some(name) => ProcessType::new(&name).map_err(|error| Fault::invalid(error.to_string()))?,
+    };
+    let size = match size {
+        None => DynoSize::BASIC,
+        Some(size) => DynoSize::named(&size).ok_or_else(|| no_such_size(&size))?,
+    };
+    let words = if command.is_empty() { Vec::new() } else { vec![command] };
+    let place = subject.control.run_detached(&OneOffRequest { words, process_type, size, env })?;
+    json(StatusCode::CREATED, &subject.dyno(&place))
 }
 
 fn of_type(subject: &Subject, name: &str) -> Result<Selector, Fault> {

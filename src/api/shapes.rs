@@ -27,6 +27,25 @@ pub struct Person {
     pub id: String,
 }
 
+/// `POST /apps/{app}/dynos`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewDyno {
+    /// A command line for the shell, or the name of a process type for that type's command.
+    pub command: String,
+    /// Whether a client wants its terminal; only `false` is served.
+    #[serde(default)]
+    pub attach: bool,
+    /// Whose image: web unless told.
+    #[serde(rename = "type", default)]
+    pub process_type: Option<String>,
+    /// `Standard-2X`; Basic unless told.
+    #[serde(default)]
+    pub size: Option<String>,
+    /// Config vars for this dyno alone.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
 /// `GET /account`
 #[allow(clippy::struct_excessive_bools, reason = "Heroku's own fields")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -90,12 +90,14 @@ impl Subject {
     /// The dynos of the formation, in the order of their names.
     pub(super) fn dynos(&self) -> Vec<Dyno> {
         let formation = self.control.formation();
-        let wanted =
-            |place: &Place| formation.get(&place.name.process_type).is_some_and(|s| place.name.number <= s.quantity);
+        let wanted = |place: &Place| {
+            let scale = formation.get(&place.name.process_type);
+            place.name.process_type == ProcessType::run() || scale.is_some_and(|s| place.name.number <= s.quantity)
+        };
         self.control.places().iter().filter(|place| wanted(place)).map(|place| self.dyno(place)).collect()
     }
 
-    fn dyno(&self, place: &Place) -> Dyno {
+    pub(super) fn dyno(&self, place: &Place) -> Dyno {
         let name = place.name.to_string();
         let since = rfc3339(self.clock.now() - (Instant::now() - place.status.since));
         Dyno {

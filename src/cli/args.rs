@@ -1,6 +1,9 @@
 //! The command line, as clap reads it. Names and habits are the Heroku CLI's where it has them.
 
+mod running;
 pub(super) mod steer;
+
+pub(super) use running::{Attach, Limit, PsExec, RunDetached};
 
 use super::router_args::RouterArgs;
 use crate::model::domain::Domain;
@@ -11,6 +14,7 @@ use crate::model::timeouts::{BadTimeouts, Timeouts};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use running::seconds;
 use std::path::PathBuf;
 use steer::Steer;
 
@@ -36,6 +40,9 @@ const STYLES: Styles = Styles::styled()
 pub(super) struct Cli {
     #[command(flatten)]
     pub(super) common: Common,
+    /// Be the background of an `up -d`, which is started with this
+    #[arg(long, hide = true)]
+    pub(super) background: bool,
     #[command(subcommand)]
     pub(super) command: Command,
 }
@@ -85,12 +92,23 @@ pub(super) enum Command {
     /// Builds the image of each process type, runs the release phase, starts the dynos and puts the router in front.
     /// Every line of the app and the platform is printed as `heroku logs` prints it.
     Up(Up),
+    /// Show the log of a running `up`; Ctrl-C leaves, and the app goes on
+    Attach(Attach),
     /// Stop the app's `up`, wherever it runs, and clean up after killed ones
     Down(Down),
     /// Build the images, as `up` would
     Build(Build),
     /// Run a command in a one-off dyno: the app's image, config and limits
     Run(Run),
+    /// Open a shell in a running dyno, or run a command there
+    ///
+    /// As the dyno's own user, with its environment, in its folder and under its limits. Needs nothing of the image but
+    /// the command; without a shell in the image, name a program after `--`.
+    #[command(
+        name = "ps:exec",
+        after_help = "Examples: dynosim ps:exec web.1\n          dynosim ps:exec worker.1 -- ls -la tmp"
+    )]
+    PsExec(PsExec),
     /// Show the app's log, now or from its last run
     Logs(Logs),
     /// Show what a process type will run, as whom, with which limits and variables
@@ -120,6 +138,8 @@ impl Command {
             Self::Build(args) => &args.instance,
             Self::Run(args) => &args.instance,
             Self::Explain(args) => &args.instance,
+            Self::Attach(args) => &args.instance,
+            Self::PsExec(args) => &args.instance,
             Self::Steer(args) => args.instance()?,
             Self::Logs(_) | Self::Trust(_) | Self::Doctor | Self::Completion { .. } => return None,
         };
@@ -134,6 +154,14 @@ pub(super) struct Up {
     /// How many dynos of which type: web=2,worker=1
     #[arg(value_name = "TYPE=N", value_delimiter = ',', value_parser = quantity)]
     pub(super) quantities: Vec<(ProcessType, u32)>,
+    /// Run in the background: return once the app is released and its router listens
+    #[arg(short = 'd', long)]
+    pub(super) detach: bool,
+    /// Return (with -d) only when every dyno is up; a crash ends with code 5, the time being over with 124
+    ///
+    /// The seconds count from the release. Without -d the app keeps running once it is up, and is stopped otherwise.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "", require_equals = true, value_parser = seconds)]
+    pub(super) wait: Option<Limit>,
     #[command(flatten)]
     pub(super) router: RouterArgs,
     #[command(flatten)]
@@ -178,6 +206,9 @@ pub(super) struct Run {
     /// Pipes instead of a terminal, even when there is one
     #[arg(long)]
     pub(super) no_tty: bool,
+    /// Do not wait for it: run:detached, in the running app
+    #[arg(short = 'd', long)]
+    pub(super) detach: bool,
     #[command(flatten)]
     pub(super) build: BuildArgs,
     #[command(flatten)]

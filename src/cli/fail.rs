@@ -25,7 +25,7 @@ pub(super) fn report(printer: Printer, error: &PlatformError) -> ExitCode {
         }
         PlatformError::ReleaseFailed { .. } => printer.error(
             &format!("{error}; nothing of it runs"),
-            Some("its output is above, and in `dynosim logs -p release`"),
+            Some("its output is in the log: `dynosim logs -p release`"),
         ),
         PlatformError::AlreadyRunning { .. } => printer
             .error(&error.to_string(), Some("stop it with `dynosim down`, or run a second instance with `-n NAME`")),
@@ -33,6 +33,7 @@ pub(super) fn report(printer: Printer, error: &PlatformError) -> ExitCode {
             let help = "choose another with --port or --https=PORT, or leave the number out for the next free one";
             printer.error(&error.to_string(), Some(help));
         }
+        PlatformError::Unable { help, .. } => printer.error(&error.to_string(), Some(help)),
         PlatformError::Authority(cause) => printer.error(&error.to_string(), Some(cause.help())),
         PlatformError::Engine(EngineError::Unreachable { tried }) => unreachable(printer, tried),
         PlatformError::Engine(EngineError::DiskFull(_)) => {

@@ -1,16 +1,27 @@
 //! The command line: arguments in, exit code out. One file for each subcommand; only `printer` writes.
 
 mod args;
+mod attach;
+mod background;
+mod bottom;
+mod browser;
 mod build;
 mod completion;
+mod console;
+mod detach;
 mod doctor;
 mod down;
 mod explain;
 mod fail;
+mod hand;
+mod keys;
+mod line_editor;
 mod logs;
 mod news;
 mod one_off;
 mod printer;
+mod ps_exec;
+mod remote;
 mod router_args;
 mod session;
 mod signals;
@@ -19,7 +30,11 @@ mod steer;
 mod stream;
 mod terminal;
 mod trust;
+mod tty;
+mod typing;
 mod up;
+mod view;
+mod wait;
 
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
@@ -67,14 +82,25 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError> {
-    let Cli { mut common, command } = cli;
+    let Cli { mut common, background, command } = cli;
     common.name = common.name.or_else(|| command.instance().map(str::to_owned));
     let mut session = Session::new(common, printer);
+    if let Command::Up(args) = &command
+        && background
+    {
+        session.enter_background(args.wait.is_some())?;
+    }
     session.show_news();
     let result = match command {
+        Command::Up(args) if args.detach && !background => detach::run(&session).await,
         Command::Up(args) => up::run(&session, args).await,
+        Command::Attach(_) => attach::run(&session).await,
+        Command::PsExec(args) => ps_exec::run(&session, args).await,
         Command::Down(args) => down::run(&session, args).await,
         Command::Build(args) => build::run(&session, args).await,
+        Command::Run(args) if args.detach => {
+            steer::run(&session, args::steer::Steer::RunDetached(args.detached())).await
+        }
         Command::Run(args) => one_off::run(&session, args).await,
         Command::Logs(args) => logs::run(&session, args).await,
         Command::Explain(args) => explain::run(&session, args).await,

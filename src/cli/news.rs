@@ -1,5 +1,6 @@
 //! The platform's news on the terminal: live bars while images build, one line for each thing that is done.
 
+use super::background::{self, Background};
 use super::printer::Printer;
 use crate::dyno::explain::{bytes, count};
 use crate::engine::{BuildEvent, BuildStep, Swept};
@@ -10,14 +11,21 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Draws news until there is no more.
-pub(super) async fn show(printer: Printer, mut news: mpsc::UnboundedReceiver<News>) {
+/// Draws news until there is no more. A background lets its caller go when the app is started.
+pub(super) async fn show(printer: Printer, mut news: mpsc::UnboundedReceiver<News>, background: Option<Background>) {
     let mut board = Board::new(printer);
     while let Some(one) = news.recv().await {
         if matches!(one, News::End) {
             break;
         }
+        let ends = background.as_ref().and_then(|background| Some((background, background.ends_at(&one)?)));
         board.show(one);
+        if let Some((background, code)) = ends {
+            board.detached();
+            // A caller that is gone is let go already.
+            let _ = background.leave(code);
+            board = Board::new(background::printer(printer.json));
+        }
     }
     board.clear();
 }
@@ -50,6 +58,7 @@ impl Board {
         match news {
             News::Finding(finding) => self.line(finding.render(self.printer.err_colour).trim_end()),
             News::Note(text) => self.line(&format!("{} {text}", self.printer.paint(3, "note:"))),
+            News::Hint(text) => self.line(&self.printer.dim(&text)),
             News::Swept(swept) => {
                 let note = self.printer.paint(3, "note:");
                 self.line(&format!("{note} removed what a killed run left behind: {}", what(swept)));
@@ -64,12 +73,20 @@ impl Board {
                 };
                 self.done("build", &format!("{label}  {how}, {}, {}", bytes(size), image.short()));
             }
-            News::Release { version, description } => self.done("release", &format!("{version}  {description}")),
+            News::Release { version, description, phase } => {
+                let phase = phase.map(|took| format!("  release phase {}", seconds(took))).unwrap_or_default();
+                self.done("release", &format!("{version}  {description}{phase}"));
+            }
             News::Listening(urls) => self.done("router", &urls.to_string()),
             News::Ready { urls, formation, took } => {
                 let types: Vec<String> = formation.iter().map(|(name, n)| format!("{name}={n}")).collect();
                 let place = urls.map(|urls| format!("  {urls}")).unwrap_or_default();
                 self.done("up", &format!("{}  in {}{place}", types.join(" "), seconds(took)));
+            }
+            News::NotUp(why) => {
+                let help = " help:";
+                self.line(&format!("{} {why}", self.printer.paint(1, "error:")));
+                self.line(&format!("{} `dynosim logs` shows what it said", self.printer.paint(6, help)));
             }
             News::Stopping(why) => {
                 // Over the `^C` that the terminal shows.
@@ -84,6 +101,16 @@ impl Board {
 
     fn done(&self, what: &str, text: &str) {
         self.line(&format!("{} {what:<8} {text}", self.printer.paint(2, "✔")));
+    }
+
+    /// The app goes on without its caller.
+    fn detached(&self) {
+        let pid = std::process::id();
+        if self.printer.json {
+            self.printer.out(&json!({"event": "detached", "pid": pid}).to_string());
+        } else {
+            self.done("detached", &format!("pid {pid}; `dynosim attach` shows its log, `dynosim down` stops it"));
+        }
     }
 
     fn line(&self, text: &str) {
@@ -201,9 +228,13 @@ fn as_json(news: &News) -> Option<Value> {
             "steps": steps.map(|(all, _)| all),
             "cached": steps.map(|(_, cached)| cached),
         }),
-        News::Release { version, description } => {
-            json!({"event": "release", "version": version.0, "description": description})
-        }
+        News::Release { version, description, phase } => json!({
+            "event": "release",
+            "version": version.0,
+            "description": description,
+            "seconds": phase.map(|took| took.as_secs_f64()),
+        }),
+        News::NotUp(why) => json!({"event": "not-up", "why": why.to_string()}),
         News::Listening(urls) => json!({"event": "listening", "url": urls.http, "https_url": urls.https}),
         News::Ready { urls, formation, took } => {
             let formation: BTreeMap<String, u32> =
@@ -219,7 +250,7 @@ fn as_json(news: &News) -> Option<Value> {
         }
         News::Stopping(why) => json!({"event": "stopping", "why": why}),
         News::Stopped => json!({"event": "stopped"}),
-        News::End => return None,
+        News::Hint(_) | News::End => return None,
     })
 }
 

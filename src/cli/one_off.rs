@@ -123,7 +123,7 @@ fn watch_signals(input: mpsc::Sender<ClientInput>, interrupter: Interrupter, tty
     Ok(())
 }
 
-async fn write_output(mut printed: mpsc::Receiver<Output>) {
+pub(super) async fn write_output(mut printed: mpsc::Receiver<Output>) {
     while let Some(piece) = printed.recv().await {
         let written = tokio::task::spawn_blocking(move || {
             if piece.stderr {

@@ -2,6 +2,7 @@
 //!
 //! stdout is for results and the app's log; stderr for what dynosim itself has to say.
 
+use super::bottom;
 use std::io::{self, IsTerminal, Write};
 
 /// Where and how to write; a value that is passed down.
@@ -28,17 +29,19 @@ impl Printer {
     /// A line for stdout. `false` when nobody reads it any more.
     #[allow(clippy::unused_self, reason = "who prints must hold a printer")]
     pub(super) fn out(self, line: &str) -> bool {
-        let mut out = io::stdout().lock();
-        out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).is_ok()
+        bottom::above(format!("{line}\n").as_bytes(), &mut io::stdout().lock()).is_ok()
     }
 
     /// A line for stderr.
-    #[allow(clippy::unused_self, reason = "who prints must hold a printer")]
     pub(super) fn err(self, line: &str) {
         // In one piece: on a terminal the log on stdout may come between two.
         let whole = format!("{line}\n");
         // Nobody can be told that stderr is gone.
-        let _ = io::stderr().lock().write_all(whole.as_bytes());
+        let _ = if self.live {
+            bottom::above(whole.as_bytes(), &mut io::stderr().lock())
+        } else {
+            io::stderr().lock().write_all(whole.as_bytes())
+        };
     }
 
     /// A part of a line for stderr, shown at once.

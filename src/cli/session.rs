@@ -1,6 +1,7 @@
 //! What the subcommands have in common: the options, the environment, and how both become the platform's values.
 
 use super::args::{BuildArgs, Common, Fs, Rules};
+use super::background::Background;
 use super::news;
 use super::printer::Printer;
 use crate::clock::Clock;
@@ -26,6 +27,8 @@ pub(super) struct Session {
     pub(super) printer: Printer,
     pub(super) clock: Clock,
     pub(super) report: Reporter,
+    /// Set in the background of an `up -d`.
+    pub(super) background: Option<Background>,
     news: Option<mpsc::UnboundedReceiver<News>>,
     shown: Option<JoinHandle<()>>,
 }
@@ -33,14 +36,20 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(common: Common, printer: Printer) -> Self {
         let (report, news) = Reporter::new();
-        Self { common, printer, clock: Clock::system(), report, news: Some(news), shown: None }
+        Self { common, printer, clock: Clock::system(), report, background: None, news: Some(news), shown: None }
     }
 
     /// Starts to show the platform's news.
     pub(super) fn show_news(&mut self) {
         if let Some(news) = self.news.take() {
-            self.shown = Some(tokio::spawn(news::show(self.printer, news)));
+            self.shown = Some(tokio::spawn(news::show(self.printer, news, self.background.clone())));
         }
+    }
+
+    /// Makes this the background of an `up -d`; before any news is shown.
+    pub(super) fn enter_background(&mut self, wait: bool) -> Result<(), PlatformError> {
+        self.background = Some(Background::enter(self, wait)?);
+        Ok(())
     }
 
     /// Waits until all news so far is shown.

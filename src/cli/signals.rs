@@ -37,6 +37,9 @@ pub(super) fn listen(
 /// The reason that stands for a stop by `dynosim down`.
 pub(super) const DOWN: &str = "dynosim down";
 
+/// The reason that stands for the key.
+pub(super) const QUIT: &str = "quit";
+
 async fn next(int: &mut Signal, term: &mut Signal, hup: &mut Signal) -> Option<&'static str> {
     tokio::select! {
         got = int.recv() => got.map(|()| "Ctrl-C"),

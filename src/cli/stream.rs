@@ -1,25 +1,27 @@
 //! The log on stdout, as it is written.
 
+use super::bottom;
 use super::printer::Printer;
-use crate::logs::{Filter, JournalState, Logs, Outlet, Printed, Renderer, Start, Style, print};
+use super::view::View;
+use crate::logs::{Filter, Follower, JournalState, Logs, Outlet, Printed, Renderer, Start, Style, print};
 use crate::platform::report::Reporter;
+use std::io;
 use std::time::Duration;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
 /// A running print of the log.
 pub(super) struct Stream(Option<JoinHandle<()>>);
 
 /// Prints every line from now on. A reader that has gone, as `| head` does, ends the printing and not the app.
-pub(super) fn print_from_now(logs: &Logs, printer: Printer, report: Reporter) -> Stream {
+///
+/// With a view, which a terminal's keys set, only the lines that it lets through, above the prompt.
+pub(super) fn print_from_now(logs: &Logs, printer: Printer, report: Reporter, view: Option<View>) -> Stream {
     let follower = logs.follow(Start::Now, Filter::default());
     Stream(match follower {
         Ok(mut follower) => Some(tokio::spawn(async move {
             let mut renderer = Renderer::new(style(printer));
-            let printed = match Outlet::stdout() {
-                Ok(mut out) => print(&mut follower, &mut renderer, &mut out).await,
-                Err(error) => Err(error),
-            };
+            let printed = print_to_stdout(&mut follower, &mut renderer, view.as_ref()).await;
             match printed {
                 Ok(Printed::All) => {}
                 Ok(Printed::ReaderGone) => {
@@ -33,6 +35,24 @@ pub(super) fn print_from_now(logs: &Logs, printer: Printer, report: Reporter) ->
             None
         }
     })
+}
+
+/// Prints what a follower gives until it ends.
+pub(super) async fn print_to_stdout(
+    follower: &mut Follower,
+    renderer: &mut Renderer,
+    view: Option<&View>,
+) -> io::Result<Printed> {
+    let Some(view) = view else { return print(follower, renderer, &mut Outlet::stdout()?).await };
+    while let Some(lines) = follower.next_lines().await? {
+        let shown = renderer.render(&view.sift(lines)).to_vec();
+        let written = spawn_blocking(move || bottom::above(&shown, &mut io::stdout().lock()));
+        match written.await.map_err(io::Error::other)? {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Printed::ReaderGone),
+            other => other?,
+        }
+    }
+    Ok(Printed::All)
 }
 
 /// How long a reader that does not read, as a paused terminal, may hold up the end.

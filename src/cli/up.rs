@@ -1,22 +1,31 @@
 //! `dynosim up`
 
-use super::args::Up;
+use super::args::{Limit, Up};
+use super::console::{Console, Guard, Hand};
+use super::hand::{Rebuild, Steer};
+use super::printer::Printer;
 use super::session::{Session, config_base, environment};
+use super::view::View;
+use super::wait::{Verdict, Wait, released};
 use super::{signals, stream};
 use crate::api::{Server, Serving, Subject};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::logs::{Logs, LogsOptions};
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
-use crate::platform::control::Control;
+use crate::platform::builds::BuildOptions;
+use crate::platform::control::{Control, Reload};
 use crate::platform::down::{forget_request, was_asked};
-use crate::platform::interrupt;
+use crate::platform::interrupt::{self, Interrupter};
 use crate::platform::project::Project;
+use crate::platform::rebuild::rebuild;
+use crate::platform::report::Reporter;
 use crate::platform::state::{Held, Holder, LockError, StateDir};
 use crate::platform::up::{UpOptions, UpSession, formation_of, up};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -47,6 +56,19 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
     let server = Server::bind(&state).map_err(PlatformError::io("make the socket of the app"))?;
     let (interrupter, interrupt) = interrupt::channel();
     let for_down = state.clone();
+    let wait = args.wait.map(|Limit(limit)| Wait {
+        limit,
+        // Who went on in the background keeps the app, to be looked into.
+        interrupter: session.background.is_none().then(|| interrupter.clone()),
+        interrupt: interrupt.clone(),
+        report: session.report.clone(),
+        verdict: Verdict::default(),
+    });
+    let verdict = wait.as_ref().map(|wait| Arc::clone(&wait.verdict));
+    if let Some(background) = &session.background {
+        background.watch_caller(interrupter.clone());
+    }
+    let for_keys = interrupter.clone();
     signals::listen(interrupter, session.report.clone(), move || was_asked(&for_down))
         .map_err(PlatformError::io("listen for signals"))?;
 
@@ -57,17 +79,122 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
     let logs = Logs::open(&state.file("journal"), session.clock.clone(), LogsOptions::default())
         .map_err(PlatformError::io("open the log"))?;
     stream::watch_journal(&logs, session.report.clone());
-    let printed = stream::print_from_now(&logs, session.printer, session.report.clone());
-    let (attend, serving) = attended(server, &project, &logs);
+    // The background has no one to show the log to: it is there for `attach` and `logs`.
+    let shown = session.background.is_none();
+    let keys = shown && Console::possible(session.printer);
+    let view = keys.then(View::default);
+    let printed = shown.then(|| stream::print_from_now(&logs, session.printer, session.report.clone(), view.clone()));
+    let seat = view.map(|view| Keyboard {
+        printer: session.printer,
+        report: session.report.clone(),
+        view,
+        state,
+        interrupter: for_keys,
+        reload: Arc::clone(&reload),
+        build: options.build.clone(),
+        guard: Arc::default(),
+    });
+    let guard = seat.as_ref().map(|seat| Arc::clone(&seat.guard));
+    let (serve, serving) = attended(server, &project, &logs);
+    let attend = move |control: &Control| {
+        serve(control);
+        if let Some(wait) = wait {
+            wait.begin(control.clone());
+        }
+        if let Some(seat) = seat {
+            seat.begin(control.clone());
+        }
+    };
+    let attend = Box::new(attend);
     let result = up(UpSession { project, logs: logs.clone(), held, interrupt, reload, attend }, &options).await;
+    if let Some(guard) = guard {
+        guard.close();
+    }
     if let Ok(serving) = serving.await {
         serving.shutdown().await;
     }
     if let Err(error) = logs.close().await {
         session.report.note(error.to_string());
     }
-    printed.finish().await;
-    result.map(|why| super::code(if why == signals::DOWN { Code::Ok } else { Code::Interrupted }))
+    if let Some(printed) = printed {
+        printed.finish().await;
+    }
+    result.map(|why| super::code(ending(&why, verdict)))
+}
+
+/// The code of an `up` that was stopped.
+fn ending(why: &str, verdict: Option<Verdict>) -> Code {
+    let verdict = verdict.and_then(|verdict| verdict.lock().unwrap_or_else(PoisonError::into_inner).clone());
+    match verdict {
+        Some(not_up) if why == not_up.to_string() => not_up.exit_code(),
+        _ if [signals::DOWN, signals::QUIT].contains(&why) => Code::Ok,
+        _ => Code::Interrupted,
+    }
+}
+
+/// What the keys of this `up` need; they mean something from the first release on, when builds draw no more.
+struct Keyboard {
+    printer: Printer,
+    report: Reporter,
+    view: View,
+    state: StateDir,
+    interrupter: Interrupter,
+    reload: Reload,
+    build: BuildOptions,
+    guard: Arc<Place>,
+}
+
+/// Where the running console is kept, until it is closed for good.
+#[derive(Default)]
+struct Place(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    guard: Option<Guard>,
+    closed: bool,
+}
+
+impl Place {
+    fn keep(&self, guard: Guard) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !kept.closed {
+            kept.guard = Some(guard);
+        }
+    }
+
+    fn close(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Kept { guard: None, closed: true };
+    }
+}
+
+impl Keyboard {
+    fn begin(self, control: Control) {
+        let Self { printer, report, view, state, interrupter, reload, build, guard } = self;
+        tokio::spawn(async move {
+            released(&control).await;
+            let rebuild: Rebuild = Arc::new(move |control| {
+                let (reload, build) = (Arc::clone(&reload), build.clone());
+                Box::pin(async move { rebuild(&control, &reload, &build).await })
+            });
+            let console = Console {
+                printer,
+                report: report.clone(),
+                view,
+                url: Box::new(move || url_of(&state)),
+                hand: Hand::Up(Steer { control, interrupter, rebuild }),
+            };
+            match console.begin() {
+                Ok(begun) => guard.keep(begun),
+                Err(error) => report.note(format!("there are no keys here: {error}")),
+            }
+        });
+    }
+}
+
+/// Where the app's router listens.
+pub(super) fn url_of(state: &StateDir) -> Option<String> {
+    let port = state.holder().ok().flatten()?.port?;
+    Some(format!("http://localhost:{port}"))
 }
 
 /// What is called with a hand on the app.

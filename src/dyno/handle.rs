@@ -62,6 +62,8 @@ pub enum Attachment {
     Log,
     /// As it comes, to a client; only start and end are logged (R6.2, one-off dynos).
     Client(Console, mpsc::Sender<Output>),
+    /// Both: into the log, and as it comes to a client that may go away.
+    Both(Console, mpsc::Sender<Output>),
 }
 
 /// What a handle may ask of a task.
@@ -69,6 +71,25 @@ pub(super) enum Command {
     Tell(Event),
     Signal(Signal),
     Resize(u16, u16),
+}
+
+/// A way to type into a dyno; clones type into the same one.
+#[derive(Clone)]
+pub struct Keyboard {
+    commands: mpsc::UnboundedSender<Command>,
+    stdin: mpsc::Sender<Bytes>,
+}
+
+impl Keyboard {
+    /// Types; waits while the dyno does not read. `false` when it has ended.
+    pub async fn press(&self, keys: Bytes) -> bool {
+        self.stdin.send(keys).await.is_ok()
+    }
+
+    /// Tells the terminal's size: columns, rows.
+    pub fn resize(&self, columns: u16, rows: u16) {
+        let _ = self.commands.send(Command::Resize(columns, rows));
+    }
 }
 
 /// A handle on a dyno. Dropping the last one does not stop it; [`Dyno::stop`] does.
@@ -121,6 +142,11 @@ impl Dyno {
     /// Tells it the size of the client's terminal.
     pub fn resize(&self, columns: u16, rows: u16) {
         let _ = self.commands.send(Command::Resize(columns, rows));
+    }
+
+    /// A way to type into it that may be passed on.
+    pub fn keyboard(&self) -> Keyboard {
+        Keyboard { commands: self.commands.clone(), stdin: self.stdin.clone() }
     }
 
     /// Waits until it has ended for good.

@@ -6,7 +6,7 @@ use super::handle::{Attachment, Command, DynoPlan};
 use super::hints::WriteHints;
 use super::machine::{DynoStatus, Effect, Epoch, Event, Explanation, Machine};
 use super::metrics::{self, LoadAverage};
-use super::streams::{Forward, feed, pass_on};
+use super::streams::{Forward, Typed, feed, pass_on};
 use crate::clock::Clock;
 use crate::engine::{Console, DynoSpec, EngineError, Instance, InstanceEvent, Output, Usage};
 use crate::model::config_vars::{ConfigVars, Origin};
@@ -18,7 +18,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -65,8 +65,8 @@ pub(super) struct Task {
     deadlines: BinaryHeap<Reverse<(Instant, Epoch)>>,
     events: Option<mpsc::Receiver<InstanceEvent>>,
     started: Option<Started>,
-    /// Standard input, until a client's dyno takes it.
-    typed: Option<mpsc::Receiver<Bytes>>,
+    /// Standard input, for dynos with a client.
+    typed: Typed,
     /// Signals and sizes that came while the dyno was being started.
     waiting: Vec<Command>,
     running: Option<Running>,
@@ -101,7 +101,7 @@ impl Task {
             deadlines: BinaryHeap::new(),
             events: None,
             started: None,
-            typed: Some(typed),
+            typed: Arc::new(Mutex::new(typed)),
             waiting: Vec::new(),
             running: None,
             samples: mpsc::unbounded_channel(),
@@ -216,7 +216,7 @@ impl Task {
             port,
             console: match &plan.attachment {
                 Attachment::Log => Console::Log,
-                Attachment::Client(console, _) => *console,
+                Attachment::Client(console, _) | Attachment::Both(console, _) => *console,
             },
         };
         let (events, received) = mpsc::channel(EVENT_QUEUE);
@@ -232,7 +232,12 @@ impl Task {
         let Some(started) = self.started.take() else { return };
         match result {
             Ok(instance) => {
+                let client = match &self.plan.attachment {
+                    Attachment::Both(_, client) => Some(client.clone()),
+                    Attachment::Log | Attachment::Client(..) => None,
+                };
                 let forward = Forward {
+                    client,
                     logs: self.plan.logs.clone(),
                     name: self.plan.name.clone(),
                     hints: WriteHints::new(self.plan.name.clone(), started.uid, self.plan.filesystem.clone()),
@@ -242,13 +247,13 @@ impl Task {
                 self.running = Some(Running { instance, forward: tokio::spawn(async {}), feed: None });
                 self.step(Event::Launched(started.spec_command, started.port)).await;
                 if let Some(running) = &mut self.running {
+                    if !matches!(self.plan.attachment, Attachment::Log) {
+                        let (instance, typed) = (Arc::clone(&running.instance), Arc::clone(&self.typed));
+                        running.feed = Some(tokio::spawn(feed(instance, typed)));
+                    }
                     running.forward = match &self.plan.attachment {
-                        Attachment::Log => tokio::spawn(forward.run(started.output)),
-                        Attachment::Client(_, client) => {
-                            let instance = Arc::clone(&running.instance);
-                            running.feed = self.typed.take().map(|typed| tokio::spawn(feed(instance, typed)));
-                            tokio::spawn(pass_on(started.output, client.clone()))
-                        }
+                        Attachment::Client(_, client) => tokio::spawn(pass_on(started.output, client.clone())),
+                        Attachment::Log | Attachment::Both(..) => tokio::spawn(forward.run(started.output)),
                     };
                 }
                 for command in std::mem::take(&mut self.waiting) {

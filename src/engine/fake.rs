@@ -2,13 +2,14 @@
 //!
 //! The same code drives it as drives Docker; only what is at the process boundary is made up.
 
+mod inside;
 mod script;
 
 pub use script::Script;
 
 use super::{
-    BuildPlan, BuildSink, DynoSpec, Ended, Engine, EngineError, EngineFacts, EventSink, Instance, InstanceEvent,
-    Listener, Output, OutputSink, ProcessFacts, RunIdentity, Signal, Swept, Usage,
+    BuildPlan, BuildSink, DynoSpec, Ended, Engine, EngineError, EngineFacts, EventSink, Inside, Instance,
+    InstanceEvent, Listener, Output, OutputSink, ProcessFacts, RunIdentity, Signal, Swept, Usage,
 };
 use crate::model::dyno::{DynoName, Exit};
 use crate::model::endpoint::Endpoint;
@@ -32,6 +33,8 @@ pub struct Record {
     pub signals: Vec<(DynoName, Signal)>,
     /// Every build, in order.
     pub builds: Vec<BuildPlan>,
+    /// Every command inside a running dyno, in order: the dyno and the words.
+    pub execs: Vec<(String, Vec<String>)>,
     /// Sweeps.
     pub sweeps: usize,
     /// Dynos running now.
@@ -92,6 +95,11 @@ impl FakeEngine {
     /// Reads the record.
     pub fn record<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
         read(&self.lock().record)
+    }
+
+    /// A way into a dyno, whether it runs or not.
+    pub fn inside(&self, dyno: &str) -> Box<dyn Inside> {
+        Box::new(inside::FakeInside::new(self, dyno))
     }
 
     fn forget(&self, name: &DynoName) {
@@ -183,6 +191,15 @@ impl Engine for FakeEngine {
         };
         tokio::spawn(player.play(script, received));
         Ok(Box::new(FakeInstance { engine: self.clone(), name: spec.name, signals, usage }))
+    }
+
+    async fn dynos(&self, _identity: &str) -> Result<Vec<String>, EngineError> {
+        Ok(self.record(|record| record.running.iter().map(DynoName::to_string).collect()))
+    }
+
+    async fn enter(&self, identity: &str, dyno: &str) -> Result<Option<Box<dyn Inside>>, EngineError> {
+        let runs = self.dynos(identity).await?.iter().any(|name| name == dyno);
+        Ok(runs.then(|| self.inside(dyno)))
     }
 
     async fn sweep(&self, _identity: &str, _live: &[String]) -> Result<Swept, EngineError> {

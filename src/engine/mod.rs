@@ -20,8 +20,10 @@ pub mod build;
 pub mod context;
 pub mod docker;
 pub mod fake;
+pub mod inside;
 
 pub use build::{BuildEvent, BuildFailure, BuildPlan, BuildStep};
+pub use inside::{Guest, Inside};
 
 /// Where an engine reports what becomes of one instance.
 pub type EventSink = mpsc::Sender<InstanceEvent>;
@@ -52,6 +54,10 @@ pub trait Engine: Send + Sync + 'static {
         events: EventSink,
         output: OutputSink,
     ) -> Result<Box<dyn Instance>, EngineError>;
+    /// The names of the app's dynos that run now, whoever started them.
+    async fn dynos(&self, identity: &str) -> Result<Vec<String>, EngineError>;
+    /// A way into one of them; `None` when it does not run. Of two with one name, the newer.
+    async fn enter(&self, identity: &str, dyno: &str) -> Result<Option<Box<dyn Inside>>, EngineError>;
     /// Removes every container, volume and network of the app's runs but those of `live` runs.
     async fn sweep(&self, identity: &str, live: &[String]) -> Result<Swept, EngineError>;
     /// Removes the app's images (those named under `repository`) but for the ids in `keep`; one in use is left.

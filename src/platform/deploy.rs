@@ -20,6 +20,7 @@ use crate::model::release::{Commands, Release, ReleaseStatus, Slug};
 use crate::model::timeouts::Timeouts;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 /// The rules that all dynos of a command run under.
@@ -147,8 +148,8 @@ pub async fn carry_out(deployed: &Deployed, interrupt: &Interrupt) -> Result<(),
 }
 
 /// Says that a release's dynos may boot.
-pub fn announce(ground: &Ground, release: &Release) {
-    let news = News::Release { version: release.version, description: release.description.clone() };
+pub fn announce(ground: &Ground, release: &Release, phase: Option<Duration>) {
+    let news = News::Release { version: release.version, description: release.description.clone(), phase };
     ground.project.report.tell(news);
     ground.api(format!("Release {} created", release.version));
 }

@@ -77,6 +77,14 @@ pub enum PlatformError {
         /// What there is.
         known: String,
     },
+    /// What was asked for cannot be done as things are.
+    #[error("{reason}")]
+    Unable {
+        /// Why.
+        reason: String,
+        /// What can be done instead.
+        help: String,
+    },
     /// A file of the state folder, or the terminal.
     #[error("{doing}: {source}")]
     Io {
@@ -115,6 +123,7 @@ impl PlatformError {
             | Self::Engine(EngineError::DiskFull(_) | EngineError::Operation { .. })
             | Self::PortTaken { .. }
             | Self::Authority(_)
+            | Self::Unable { .. }
             | Self::Io { .. } => ExitCode::Failed,
         }
     }

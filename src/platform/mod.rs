@@ -14,6 +14,7 @@ pub mod interrupt;
 pub mod one_off;
 pub mod port;
 pub mod project;
+pub mod rebuild;
 pub mod report;
 pub mod slate;
 pub mod state;

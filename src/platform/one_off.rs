@@ -9,7 +9,7 @@ use super::slate;
 use super::store::{Images, Releases};
 use crate::dyno::{Attachment, Dyno, StopKind};
 use crate::engine::{Console, Output, Signal};
-use crate::model::app::CommandText;
+use crate::model::app::{App, CommandText};
 use crate::model::dyno::{DynoKind, DynoName, DynoSize};
 use crate::model::image::ImageId;
 use crate::model::launch::{LaunchOptions, one_off_command};
@@ -74,7 +74,7 @@ pub async fn start(
     };
     project.engine.open_run(&ground.run).await?;
     release.config.extend(options.env.clone());
-    let command = command_of(project, options);
+    let command = command_of(&project.app, &options.process_type, &options.words);
     let image = image_key(project, &options.process_type);
     let facts =
         built.facts.get(&image).ok_or_else(|| PlatformError::no_such_type(&project.app, &options.process_type))?;
@@ -130,18 +130,18 @@ impl OneOff {
 }
 
 /// The command: that of a process type which is named alone, else the words.
-fn command_of(project: &Project, options: &RunOptions) -> Option<CommandText> {
-    if let [word] = options.words.as_slice()
+pub(super) fn command_of(app: &App, process_type: &ProcessType, words: &[String]) -> Option<CommandText> {
+    if let [word] = words
         && let Ok(named) = ProcessType::new(word.clone())
-        && let Some(spec) = project.app.processes.get(&named)
+        && let Some(spec) = app.processes.get(&named)
         && spec.command.is_some()
     {
         return spec.command.clone();
     }
-    if options.words.is_empty() {
-        return project.app.processes.get(&options.process_type).and_then(|spec| spec.command.clone());
+    if words.is_empty() {
+        return app.processes.get(process_type).and_then(|spec| spec.command.clone());
     }
-    one_off_command(&options.words)
+    one_off_command(words)
 }
 
 fn image_key(project: &Project, process_type: &ProcessType) -> ProcessType {

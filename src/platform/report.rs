@@ -2,6 +2,8 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::engine::{BuildEvent, Swept};
+use crate::model::dyno::DynoName;
+use crate::model::exit_code::ExitCode;
 use crate::model::image::ImageId;
 use crate::model::process_type::ProcessType;
 use crate::model::release::Version;
@@ -47,9 +49,13 @@ pub enum News {
         version: Version,
         /// `Deployed web (eacd9b960537)`.
         description: String,
+        /// How long its release command took, if it has one.
+        phase: Option<Duration>,
     },
     /// Something worth a line: a port that was taken, a type that starts at 0.
     Note(String),
+    /// A line about how to use the terminal; not for programs.
+    Hint(String),
     /// The router listens.
     Listening(Urls),
     /// Every dyno that should be up is up.
@@ -61,12 +67,46 @@ pub enum News {
         /// Since the command began.
         took: Duration,
     },
+    /// Not every dyno came up, which somebody waited for.
+    NotUp(NotUp),
     /// The app is being stopped: why.
     Stopping(String),
     /// It is stopped.
     Stopped,
     /// There will be no more news.
     End,
+}
+
+/// Why the wait for all dynos was given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotUp {
+    /// These dynos crashed.
+    Crashed(Vec<DynoName>),
+    /// They took longer than this.
+    Late(Duration),
+}
+
+impl NotUp {
+    /// The exit code that stands for it.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Crashed(_) => ExitCode::Boot,
+            Self::Late(_) => ExitCode::TimeLimit,
+        }
+    }
+}
+
+impl fmt::Display for NotUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Crashed(dynos) if dynos.is_empty() => f.write_str("a dyno crashed"),
+            Self::Crashed(dynos) => {
+                let names: Vec<String> = dynos.iter().map(ToString::to_string).collect();
+                write!(f, "{} crashed", names.join(", "))
+            }
+            Self::Late(limit) => write!(f, "not every dyno was up in {} s", limit.as_secs_f64()),
+        }
+    }
 }
 
 /// Where the app is reached.

@@ -6,6 +6,7 @@
 //!   api.sock        the running app's control plane; `api.sock.at` says where, when this path is too long for one
 //!   runs/<run>      one file for each living run, locked while it lives
 //!   journal/        the log
+//!   background.log  what an `up -d` said after it had let go of its caller
 //!   releases.jsonl  releases, one line each
 //!   builds.json     what was last built from what
 //!   builds.lock     held while a command builds

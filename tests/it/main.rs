@@ -9,13 +9,16 @@
 
 mod architecture;
 mod cli;
+mod detached;
 mod engine_build;
 mod engine_dyno;
 mod harness;
 mod https;
+mod ps_exec;
 mod router_options;
 mod scenarios;
 mod steer;
 mod support;
+mod terminal;
 mod up;
 mod wrong_apps;

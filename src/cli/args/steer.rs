@@ -1,6 +1,6 @@
 //! The commands that steer a running app, as the Heroku CLI spells them.
 
-use super::{Instance, assignment};
+use super::{Instance, RunDetached, assignment};
 use clap::{Args, Subcommand};
 
 /// A command that is a client of the running app.
@@ -18,6 +18,9 @@ pub(in crate::cli) enum Steer {
     /// Stop dynos; those of the formation start again, as on Heroku
     #[command(name = "ps:stop", visible_alias = "ps:kill", aliases = ["stop", "kill"])]
     Stop(Which),
+    /// Run a command in a one-off dyno of the running app, without a terminal; its output is in the log
+    #[command(name = "run:detached")]
+    RunDetached(RunDetached),
     /// Show or change the size of dynos: standard-2x, or web=standard-2x
     #[command(name = "ps:type", visible_alias = "ps:size", alias = "ps:resize")]
     Type(Type),
@@ -88,6 +91,7 @@ impl Steer {
             Self::Scale(args) => &args.instance,
             Self::Restart(args) | Self::Stop(args) | Self::Cycle(args) => &args.instance,
             Self::Type(args) => &args.instance,
+            Self::RunDetached(args) => &args.instance,
             Self::Wait(args) => &args.instance,
             Self::Config(args) => &args.instance,
             Self::Get(args) => &args.instance,

@@ -7,6 +7,7 @@ mod dynos;
 mod events;
 mod launch;
 mod releases;
+mod run_detached;
 mod scale;
 mod switches;
 mod text;
@@ -88,6 +89,7 @@ impl Steering<'_> {
             Steer::Type(args) => self.sizes(&args).await,
             Steer::Restart(args) => self.restart(args).await,
             Steer::Stop(args) => self.stop(args).await,
+            Steer::RunDetached(args) => self.run_detached(&args).await,
             Steer::Cycle(args) => self.cycle(args).await,
             Steer::Wait(args) => self.wait(&args).await,
             Steer::Config(args) => self.config(&args).await,

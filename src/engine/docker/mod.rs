@@ -7,6 +7,7 @@
 //! | `images` | what an image says about itself; which go |
 //! | `create`, `volumes`, `files`, `labels` | a dyno in Docker's words |
 //! | `launch`, `task`, `reports`, `probe` | its life, as events and output |
+//! | `inside` | commands in a dyno that runs |
 //! | `sweep` | what is left of earlier runs |
 
 mod archive;
@@ -19,6 +20,7 @@ mod facts;
 mod files;
 mod find;
 mod images;
+mod inside;
 mod labels;
 mod launch;
 mod probe;
@@ -33,8 +35,8 @@ mod usage;
 mod volumes;
 
 use super::{
-    BuildPlan, BuildSink, DynoSpec, Engine, EngineError, EngineFacts, EventSink, Instance, OutputSink, RunIdentity,
-    Swept,
+    BuildPlan, BuildSink, DynoSpec, Engine, EngineError, EngineFacts, EventSink, Inside, Instance, OutputSink,
+    RunIdentity, Swept,
 };
 use crate::model::image::{ImageFacts, ImageId};
 use async_trait::async_trait;
@@ -138,6 +140,14 @@ impl Engine for DockerEngine {
         output: OutputSink,
     ) -> Result<Box<dyn Instance>, EngineError> {
         launch::launch(&self.shared, spec, events, output).await
+    }
+
+    async fn dynos(&self, identity: &str) -> Result<Vec<String>, EngineError> {
+        inside::dynos(&self.shared, identity).await
+    }
+
+    async fn enter(&self, identity: &str, dyno: &str) -> Result<Option<Box<dyn Inside>>, EngineError> {
+        inside::enter(&self.shared, identity, dyno).await
     }
 
     async fn sweep(&self, identity: &str, live: &[String]) -> Result<Swept, EngineError> {

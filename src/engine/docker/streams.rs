@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 /// The engine holds back the first of these keys until the next one is pressed, and there is no way to name none. The
 /// default, Ctrl-P, is the shell's way to the previous command.
-const DETACH_KEYS: &str = "ctrl-\\,ctrl-],ctrl-\\,ctrl-]";
+pub(super) const DETACH_KEYS: &str = "ctrl-\\,ctrl-],ctrl-\\,ctrl-]";
 
 /// What a container reads as its standard input.
 pub(super) type Input = Pin<Box<dyn AsyncWrite + Send>>;

@@ -310,7 +310,9 @@ impl Life {
     /// Reports from outside, for dynos without our init.
     fn probe(&self) -> mpsc::Receiver<Report> {
         let (sink, reports) = mpsc::channel(4);
-        if let Some(port) = self.spec.port.filter(|_| !self.has_init) {
+        // With a terminal our init has no way to report.
+        let silent = !self.has_init || self.spec.console != Console::Log;
+        if let Some(port) = self.spec.port.filter(|_| silent) {
             let (shared, container) = (Arc::clone(&self.shared), self.leftovers.container.clone());
             tokio::spawn(async move { probe::watch(&shared, &container, port, &sink).await });
         }

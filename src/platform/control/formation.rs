@@ -104,13 +104,15 @@ impl Control {
             return Err(ControlError::Closing);
         }
         let chosen: Vec<DynoName> = board.names().filter(|name| which.takes(name)).collect();
-        if chosen.is_empty() && *which != Selector::All {
-            let running = board.names().map(|name| name.to_string()).collect();
+        // A one-off dyno is not started again, so there is nothing else to do with one.
+        let one_offs = board.stop_one_offs(which);
+        if chosen.is_empty() && one_offs.is_empty() && *which != Selector::All {
+            let running = board.names().chain(board.one_offs.keys().cloned()).map(|name| name.to_string()).collect();
             return Err(ControlError::NoSuchDyno { asked: which.to_string(), running });
         }
         self.0.arrange(&mut board, &|name| chosen.contains(name), manner);
         self.0.publish(&board);
-        Ok(chosen)
+        Ok(chosen.into_iter().chain(one_offs).collect())
     }
 }
 
@@ -121,7 +123,7 @@ impl Board {
     }
 
     /// The dynos that are wanted.
-    fn names(&self) -> impl Iterator<Item = DynoName> {
+    pub(super) fn names(&self) -> impl Iterator<Item = DynoName> {
         self.formation.iter().flat_map(|(process_type, scale)| {
             (1..=scale.quantity).map(|number| DynoName::new(process_type.clone(), number))
         })

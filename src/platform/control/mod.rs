@@ -4,20 +4,24 @@
 
 mod errors;
 mod formation;
+mod one_off;
 mod releases;
 #[cfg(test)]
 pub(crate) mod scene;
 mod seat;
 mod selector;
+mod terminal;
 #[cfg(test)]
 mod tests;
 
 pub use errors::ControlError;
 pub use formation::{Quantity, ScaleUpdate};
+pub use one_off::OneOffRequest;
 pub(super) use releases::images_kept;
 pub use releases::{Outcome, Reload};
 pub use seat::Place;
 pub use selector::Selector;
+pub use terminal::Typing;
 
 use super::deploy::Ground;
 use super::interrupt::Interrupt;
@@ -28,7 +32,8 @@ use crate::model::formation::Formation;
 use crate::model::process_type::ProcessType;
 use crate::model::release::{Release, Version};
 use crate::router::table::{Backend, HostRule, Route, Table};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
+use one_off::OneOff;
 use releases::Desk;
 use seat::{Manner, Seat, View, Wanted};
 use std::collections::BTreeMap;
@@ -88,6 +93,7 @@ struct Board {
     /// The app was released before, in this run or an earlier one: else it is blank (H81).
     released: bool,
     seats: BTreeMap<DynoName, Handle>,
+    one_offs: BTreeMap<DynoName, OneOff>,
     turns: u64,
     maintenance: bool,
     preboot: bool,
@@ -112,6 +118,7 @@ impl Control {
             deployed: None,
             released,
             seats: BTreeMap::new(),
+            one_offs: BTreeMap::new(),
             turns: 0,
             maintenance,
             preboot: false,
@@ -148,9 +155,11 @@ impl Control {
         self.0.board().deployed.clone()
     }
 
-    /// Every place of the formation and what its dyno is at, in the order of names.
+    /// Every place of the formation and what its dyno is at, in the order of names; then the one-off dynos.
     pub fn places(&self) -> Vec<Place> {
-        self.0.board().seats.values().filter_map(|seat| seat.view.borrow().place.clone()).collect()
+        let board = self.0.board();
+        let seats = board.seats.values().filter_map(|seat| seat.view.borrow().place.clone());
+        seats.chain(board.one_offs.values().map(OneOff::place)).collect()
     }
 
     /// Whether maintenance mode is on.
@@ -212,15 +221,17 @@ impl Control {
 
     /// Stops every dyno, side by side, and waits until all have ended. `force` kills what is left.
     pub async fn stop(&self, force: impl Future<Output = ()>) {
-        let tasks: Vec<JoinHandle<()>> = {
+        let (tasks, one_offs): (Vec<JoinHandle<()>>, Vec<OneOff>) = {
             let mut board = self.0.board();
             board.closing = true;
             let seats = std::mem::take(&mut board.seats);
+            let one_offs = std::mem::take(&mut board.one_offs);
             self.0.publish(&board);
             // To let go of a place is to want nothing there.
-            seats.into_values().map(|seat| seat.task).collect()
+            (seats.into_values().map(|seat| seat.task).collect(), one_offs.into_values().collect())
         };
-        let ended = join_all(tasks);
+        let forced = self.0.force.clone();
+        let ended = join(join_all(tasks), one_off::end_all(one_offs, forced.cancelled_owned()));
         tokio::pin!(ended);
         tokio::select! {
             _ = &mut ended => {}
@@ -286,7 +297,7 @@ impl Inner {
                 let preboot = board.preboot && process_type.is_web() && manner == Manner::Replace;
                 let manner = if preboot { Manner::Preboot } else { manner };
                 let turn = board.turns;
-                let wanted = Wanted { deployed: Arc::clone(&deployed), size: scale.size, turn, manner };
+                let wanted = Wanted { deployed: Arc::clone(&deployed), size: scale.size, turn, manner, terminal: None };
                 self.seat(board, name, wanted);
             }
         }

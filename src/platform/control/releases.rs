@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 /// Reads the project's files again.
 pub type Reload = Arc<dyn Fn() -> Result<App, PlatformError> + Send + Sync>;
@@ -107,13 +108,15 @@ pub(super) fn work(control: Control, mut queue: mpsc::UnboundedReceiver<Job>, in
     drop(control);
     tokio::spawn(async move {
         while let Some(Job { mut deployed, done }) = queue.recv().await {
+            let began = Instant::now();
             let outcome = deploy::carry_out(&deployed, &interrupt).await;
+            let phase = deployed.slate.release.is_some().then(|| began.elapsed());
             let Some(inner) = inner.upgrade() else { return };
             let status = if outcome.is_ok() { ReleaseStatus::Succeeded } else { ReleaseStatus::Failed };
             let outcome = inner.desk.close(&mut deployed, status).and(outcome);
             let release = deployed.release.clone();
             if outcome.is_ok() {
-                deploy::announce(&deployed.ground, &release);
+                deploy::announce(&deployed.ground, &release, phase);
                 inner.install(deployed);
             }
             inner.tell();

@@ -5,7 +5,8 @@
 //! serves until the new one is up, or its time is over (R5.6).
 
 use super::Deployed;
-use crate::dyno::{Dyno, DynoStatus, StopKind};
+use super::terminal::Terminal;
+use crate::dyno::{Attachment, Dyno, DynoStatus, StopKind};
 use crate::model::dyno::{DynoKind, DynoName, DynoSize, DynoState};
 use crate::model::limits;
 use crate::model::log::Message;
@@ -27,6 +28,8 @@ pub(super) struct Wanted {
     pub(super) turn: u64,
     /// How the dyno that is there makes room.
     pub(super) manner: Manner,
+    /// A terminal of its own.
+    pub(super) terminal: Option<Terminal>,
 }
 
 /// How a dyno makes room for the next one.
@@ -236,11 +239,17 @@ impl Seat {
     fn start(&mut self, wanted: Wanted) -> Option<Life> {
         let deployed = &wanted.deployed;
         let runnable = deployed.slate.types.get(&self.name.process_type)?;
-        let plan =
+        let mut plan =
             deployed.ground.plan(self.name.clone(), DynoKind::Formation, wanted.size, runnable, &deployed.release);
         self.lives += 1;
         let cycle = Instant::now() + cycle_of(deployed);
+        if let Some(Terminal { console, output, .. }) = &wanted.terminal {
+            plan.attachment = Attachment::Both(*console, output.clone());
+        }
         let dyno = Dyno::start(plan);
+        if let Some(terminal) = &wanted.terminal {
+            terminal.keyboard.send_replace(Some(dyno.keyboard()));
+        }
         Some(Life { status: dyno.status(), dyno, number: self.lives, cycle, wanted })
     }
 

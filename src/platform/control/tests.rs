@@ -2,16 +2,18 @@
 //! terminals end in one state.
 
 use super::scene::{ENV, Scene, binds, s, types};
-use super::{ControlError, Selector};
+use super::{Beginning, Control, ControlError, Selector};
 use crate::engine::fake::{FakeEngine, Script, usual_image};
-use crate::model::dyno::DynoState;
+use crate::model::dyno::{DynoSize, DynoState};
+use crate::model::formation::Scale;
 use crate::model::release::{ReleaseStatus, Version};
+use crate::platform::interrupt;
 use crate::platform::store::Releases;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 #[tokio::test(start_paused = true)]
 async fn r5_6_scaling_starts_and_stops_what_differs_and_says_so_in_one_line() {
