@@ -65,6 +65,16 @@ impl Board {
                 self.done("build", &format!("{label}  {how}, {}, {}", bytes(size), image.short()));
             }
             News::Release { version, description } => self.done("release", &format!("{version}  {description}")),
+            News::Failed(error) => {
+                self.clear();
+                self.bars.suspend(|| super::fail::report(self.printer, &error));
+                self.line(&self.printer.dim("what ran before goes on; the next change is tried again"));
+            }
+            News::Watching { folders, polling } => {
+                let how = if polling { ", looked at every 2 s" } else { "" };
+                let folders = count(folders, "folder");
+                self.done("watch", &format!("{folders}{how}; edits are applied as they are saved"));
+            }
             News::Listening(urls) => self.done("router", &urls.to_string()),
             News::Ready { urls, formation, took } => {
                 let types: Vec<String> = formation.iter().map(|(name, n)| format!("{name}={n}")).collect();
@@ -203,6 +213,10 @@ fn as_json(news: &News) -> Option<Value> {
         }),
         News::Release { version, description } => {
             json!({"event": "release", "version": version.0, "description": description})
+        }
+        News::Watching { folders, polling } => json!({"event": "watching", "folders": folders, "polling": polling}),
+        News::Failed(error) => {
+            json!({"event": "change-failed", "error": error.to_string(), "exit_code": error.exit_code() as u8})
         }
         News::Listening(urls) => json!({"event": "listening", "url": urls.http, "https_url": urls.https}),
         News::Ready { urls, formation, took } => {

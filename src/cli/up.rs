@@ -7,13 +7,16 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::logs::{Logs, LogsOptions};
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
+use crate::platform::control::Control;
 use crate::platform::down::{forget_request, was_asked};
 use crate::platform::interrupt;
 use crate::platform::state::{Held, Holder, LockError, StateDir};
 use crate::platform::up::{UpOptions, UpSession, formation_of, up};
+use crate::platform::watch::{self, WatchOptions};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -53,9 +56,22 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
         .map_err(PlatformError::io("open the log"))?;
     stream::watch_journal(&logs, session.report.clone());
     let printed = stream::print_from_now(&logs, session.printer, session.report.clone());
-    let result =
-        up(UpSession { project, logs: logs.clone(), held, interrupt, reload, attend: Box::new(|_| ()) }, &options)
-            .await;
+    let watching = (!args.no_watch).then(|| {
+        let watched = WatchOptions {
+            build: options.build.clone(),
+            launch: options.launch,
+            files: session.common.env.iter().filter_map(|file| std::path::absolute(file).ok()).collect(),
+            reload: Arc::clone(&reload),
+            interrupt: interrupt.clone(),
+        };
+        (Arc::clone(&project), watched)
+    });
+    let attend: Box<dyn FnOnce(&Control) + Send> = Box::new(move |control| {
+        if let Some((project, options)) = watching {
+            watch::begin(control, project, options);
+        }
+    });
+    let result = up(UpSession { project, logs: logs.clone(), held, interrupt, reload, attend }, &options).await;
     if let Err(error) = logs.close().await {
         session.report.note(error.to_string());
     }

@@ -19,5 +19,6 @@ pub mod state;
 pub mod store;
 pub mod trust;
 pub mod up;
+pub mod watch;
 
 pub use error::PlatformError;

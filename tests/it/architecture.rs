@@ -29,6 +29,7 @@ const HOMES: &[(&str, &str)] = &[
     ("hyper", "src/router"),
     ("hyper_util", "src/router"),
     ("annotate_snippets", "src/diagnostic.rs"),
+    ("notify", "src/platform/watch/eyes.rs"),
     ("rcgen", "src/platform/authority"),
 ];
 

@@ -17,4 +17,5 @@ mod router_options;
 mod scenarios;
 mod support;
 mod up;
+mod watch;
 mod wrong_apps;

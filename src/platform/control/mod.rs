@@ -4,6 +4,7 @@
 
 mod errors;
 mod formation;
+mod refresh;
 mod releases;
 mod seat;
 mod selector;
@@ -12,6 +13,7 @@ mod tests;
 
 pub use errors::ControlError;
 pub use formation::{Quantity, ScaleUpdate};
+pub use refresh::Renewal;
 pub(super) use releases::images_kept;
 pub use releases::{Outcome, Reload};
 pub use seat::Place;
@@ -24,7 +26,7 @@ use super::store::Releases;
 use crate::model::dyno::{DynoName, DynoState};
 use crate::model::formation::Formation;
 use crate::model::process_type::ProcessType;
-use crate::model::release::Release;
+use crate::model::release::{Release, Slug};
 use crate::router::table::{Backend, HostRule, Route, Table};
 use futures_util::future::join_all;
 use releases::Desk;
@@ -43,6 +45,9 @@ pub struct Deployed {
     pub slate: Slate,
     /// The release.
     pub release: Release,
+    /// The images that dynos get now: those of the release, or others with later files on them. What is released next
+    /// of the same code has these.
+    pub slug: Slug,
 }
 
 /// What a control begins with.

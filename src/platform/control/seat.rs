@@ -113,8 +113,9 @@ impl Seat {
     pub(super) async fn run(mut self) {
         let mut forced = false;
         loop {
-            let wanted = self.wanted.borrow_and_update().clone();
-            let wanted = wanted.filter(|_| !self.is_let_go());
+            // Asked once in each turn: what changes meanwhile must still wake it.
+            let let_go = self.wanted.has_changed().is_err();
+            let wanted = self.wanted.borrow_and_update().clone().filter(|_| !let_go);
             match wanted {
                 None => self.clear(),
                 Some(wanted) if self.newest_turn() != Some(wanted.turn) => self.place(wanted).await,
@@ -123,10 +124,10 @@ impl Seat {
             self.reap();
             self.show();
             let empty = self.current.is_none() && self.next.is_none() && self.leaving.is_empty();
-            if empty && self.is_let_go() {
+            if empty && let_go {
                 return;
             }
-            match self.wake(forced).await {
+            match self.wake(forced, let_go).await {
                 Wake::Wanted | Wake::Status => {}
                 Wake::Deadline => self.due().await,
                 Wake::Force => {
@@ -140,18 +141,13 @@ impl Seat {
         }
     }
 
-    /// Whoever steers the app is done with this place.
-    fn is_let_go(&self) -> bool {
-        self.wanted.has_changed().is_err()
-    }
-
     fn newest_turn(&self) -> Option<u64> {
         let newest = self.next.as_ref().map(|(life, _)| life).or(self.current.as_ref());
         newest.map(|life| life.wanted.turn)
     }
 
-    async fn wake(&mut self, forced: bool) -> Wake {
-        let let_go = self.is_let_go();
+    /// The next thing that happens. `let_go`: whoever steers the app is done with this place.
+    async fn wake(&mut self, forced: bool, let_go: bool) -> Wake {
         let Self { current, next, leaving, wanted, force, .. } = self;
         let deadline = match (&*next, &*current) {
             (Some((_, until)), _) => Some(*until),
