@@ -155,8 +155,8 @@ impl Seat {
             (None, None) => None,
         };
         let lives = current.iter_mut().chain(next.iter_mut().map(|(life, _)| life)).chain(leaving);
-        let changes = lives.filter(|life| !life.status.borrow().ended).map(|life| life.status.changed().boxed());
-        let changes: Vec<_> = changes.collect();
+        // Those that have ended since they were looked at tell so at once.
+        let changes: Vec<_> = lives.map(|life| life.status.changed().boxed()).collect();
         let any =
             async { if changes.is_empty() { std::future::pending().await } else { drop(select_all(changes).await) } };
         tokio::select! {
@@ -250,7 +250,10 @@ impl Seat {
     }
 
     fn reap(&mut self) {
-        self.leaving.retain(|life| !life.status.borrow().ended);
+        let lives = |life: &Life| !life.status.borrow().ended;
+        self.leaving.retain(lives);
+        self.current = self.current.take().filter(lives);
+        self.next = self.next.take().filter(|(life, _)| lives(life));
         if self.next.as_ref().is_some_and(|(life, _)| life.status.borrow().state == DynoState::Up) {
             self.switch();
         }
