@@ -347,12 +347,11 @@ fn owner(step: &Instruction, image: &ImageFacts) -> Result<(u32, u32), String> {
         Some((number(2)?, number(3)))
     };
     let (user, group) = written.split_once(':').map_or((written, None), |(user, group)| (user, Some(group)));
-    let (uid, own) = match user.parse() {
-        Ok(uid) => (uid, uid),
-        Err(_) => {
-            let (uid, gid) = entry(&image.files.passwd, user).ok_or_else(unclear)?;
-            (uid, gid.ok_or_else(unclear)?)
-        }
+    let (uid, own) = if let Ok(uid) = user.parse() {
+        (uid, uid)
+    } else {
+        let (uid, gid) = entry(&image.files.passwd, user).ok_or_else(unclear)?;
+        (uid, gid.ok_or_else(unclear)?)
     };
     let gid = match group {
         // Builders disagree about a user's group unless its number is the user's.

@@ -4,7 +4,7 @@ use super::changes::{named, relevant};
 use super::look::{Commands, Sync};
 use super::{Base, IDLE, Image, InBackground, Surveyed, Watch, certain, facts_of, in_thread};
 use crate::dyno::explain::count;
-use crate::engine::Patch;
+use crate::engine::{BuildPlan, Patch};
 use crate::model::app::App;
 use crate::model::image::{ImageFacts, ImageId};
 use crate::model::process_type::ProcessType;
@@ -137,8 +137,11 @@ impl Watch {
         }
         self.idle = None;
         let labels: BTreeSet<&str> = reasons.iter().map(|(label, _)| label.as_str()).collect();
-        let synced = |plan| self.images.iter().any(|image| image.plan == plan && image.synced.is_some());
-        let wanted = now.iter().filter(|one| labels.contains(one.plan.label.as_str()) || synced(one.plan.clone()));
+        // A release is made of images that were built, and has all of them.
+        let lacks = |image: &Image| image.synced.is_some() || image.base.is_none();
+        let lacking: Vec<&BuildPlan> =
+            self.images.iter().filter(|image| lacks(image)).map(|image| &image.plan).collect();
+        let wanted = now.iter().filter(|one| labels.contains(one.plan.label.as_str()) || lacking.contains(&&one.plan));
         let wanted: BTreeSet<ProcessType> = wanted.flat_map(|one| one.types.clone()).collect();
         self.acted(project, &now);
         if let Err(error) = self.build_and_deploy(project, now, &wanted).await {
@@ -152,9 +155,10 @@ impl Watch {
         now: Vec<Surveyed>,
         wanted: &BTreeSet<ProcessType>,
     ) -> Result<(), PlatformError> {
-        let built = match wanted.is_empty() {
-            true => BuiltSlug::default(),
-            false => builds::build(project, wanted, &self.options.build).await?,
+        let built = if wanted.is_empty() {
+            BuiltSlug::default()
+        } else {
+            builds::build(project, wanted, &self.options.build).await?
         };
         let later = self.surveys(project).await?;
         let mut images = Vec::new();
@@ -240,7 +244,9 @@ impl Watch {
         if let Some(deployed) = self.control.deployed().filter(|_| !images.is_empty()) {
             self.control.refresh(deployed.release.version, &images, Renewal::Later);
         }
-        said.into_iter().for_each(|text| self.say(text));
+        for text in said {
+            self.say(text);
+        }
         self.expect_patches();
     }
 }
