@@ -4,7 +4,7 @@
 //! Needs a Docker engine on this machine's own Linux, its client, and the images the examples are built from. What it
 //! makes it removes.
 //!
-//! `cargo bench --bench watch`
+//! `cargo bench --bench watch`, or for one example `cargo bench --bench watch -- python-web`
 #![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
 #![allow(clippy::disallowed_methods, reason = "there is no runtime whose thread a sleep could block")]
 
@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 5;
 const TICK: Duration = Duration::from_millis(1);
 /// How Linux counts processor time for everybody who asks.
 const TICKS_A_SECOND: u64 = 100;
@@ -34,7 +34,7 @@ const TICKS_A_SECOND: u64 = 100;
 const PATIENCE: Duration = Duration::from_mins(3);
 const IDLE: Duration = Duration::from_secs(10);
 /// After a sync, the build in the background must not run into the next measurement.
-const REST: Duration = Duration::from_secs(6);
+const REST: Duration = Duration::from_secs(5);
 
 /// An example, the file that makes its answer, and the command of its image.
 struct Example {
@@ -53,7 +53,8 @@ fn main() -> Result<()> {
         println!("no engine answers at {}", socket().display());
         return Ok(());
     }
-    for example in &EXAMPLES {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    for example in EXAMPLES.iter().filter(|one| wanted.is_empty() || wanted.iter().any(|word| word == one.name)) {
         measure(example)?;
     }
     Ok(())
