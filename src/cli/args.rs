@@ -151,6 +151,9 @@ impl Command {
 pub(super) struct Up {
     #[command(flatten)]
     pub(super) instance: Instance,
+    /// Leave the running app as it is when the project's files change
+    #[arg(long)]
+    pub(super) no_watch: bool,
     /// How many dynos of which type: web=2,worker=1
     #[arg(value_name = "TYPE=N", value_delimiter = ',', value_parser = quantity)]
     pub(super) quantities: Vec<(ProcessType, u32)>,

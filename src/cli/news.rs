@@ -77,6 +77,16 @@ impl Board {
                 let phase = phase.map(|took| format!("  release phase {}", seconds(took))).unwrap_or_default();
                 self.done("release", &format!("{version}  {description}{phase}"));
             }
+            News::Failed(error) => {
+                self.clear();
+                self.bars.suspend(|| super::fail::report(self.printer, &error));
+                self.line(&self.printer.dim("what ran before goes on; the next change is tried again"));
+            }
+            News::Watching { folders, polling } => {
+                let how = if polling { ", looked at every 2 s" } else { "" };
+                let folders = count(folders, "folder");
+                self.done("watch", &format!("{folders}{how}; edits are applied as they are saved"));
+            }
             News::Listening(urls) => self.done("router", &urls.to_string()),
             News::Ready { urls, formation, took } => {
                 let types: Vec<String> = formation.iter().map(|(name, n)| format!("{name}={n}")).collect();
@@ -235,6 +245,10 @@ fn as_json(news: &News) -> Option<Value> {
             "seconds": phase.map(|took| took.as_secs_f64()),
         }),
         News::NotUp(why) => json!({"event": "not-up", "why": why.to_string()}),
+        News::Watching { folders, polling } => json!({"event": "watching", "folders": folders, "polling": polling}),
+        News::Failed(error) => {
+            json!({"event": "change-failed", "error": error.to_string(), "exit_code": error.exit_code() as u8})
+        }
         News::Listening(urls) => json!({"event": "listening", "url": urls.http, "https_url": urls.https}),
         News::Ready { urls, formation, took } => {
             let formation: BTreeMap<String, u32> =

@@ -22,6 +22,7 @@ use crate::platform::rebuild::rebuild;
 use crate::platform::report::Reporter;
 use crate::platform::state::{Held, Holder, LockError, StateDir};
 use crate::platform::up::{UpOptions, UpSession, formation_of, up};
+use crate::platform::watch::{self, WatchOptions};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
@@ -95,9 +96,22 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
         guard: Arc::default(),
     });
     let guard = seat.as_ref().map(|seat| Arc::clone(&seat.guard));
+    let watching = (!args.no_watch).then(|| {
+        let watched = WatchOptions {
+            build: options.build.clone(),
+            launch: options.launch,
+            files: session.common.env.iter().filter_map(|file| std::path::absolute(file).ok()).collect(),
+            reload: Arc::clone(&reload),
+            interrupt: interrupt.clone(),
+        };
+        (Arc::clone(&project), watched)
+    });
     let (serve, serving) = attended(server, &project, &logs);
     let attend = move |control: &Control| {
         serve(control);
+        if let Some((project, options)) = watching {
+            watch::begin(control, project, options);
+        }
         if let Some(wait) = wait {
             wait.begin(control.clone());
         }

@@ -9,7 +9,7 @@ pub use script::Script;
 
 use super::{
     BuildPlan, BuildSink, DynoSpec, Ended, Engine, EngineError, EngineFacts, EventSink, Inside, Instance,
-    InstanceEvent, Listener, Output, OutputSink, ProcessFacts, RunIdentity, Signal, Swept, Usage,
+    InstanceEvent, Listener, Output, OutputSink, Patch, ProcessFacts, RunIdentity, Signal, Swept, Usage,
 };
 use crate::model::dyno::{DynoName, Exit};
 use crate::model::endpoint::Endpoint;
@@ -21,8 +21,9 @@ use script::{Act, Term};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// What a test may ask about afterwards.
 #[derive(Debug, Default)]
@@ -35,6 +36,8 @@ pub struct Record {
     pub builds: Vec<BuildPlan>,
     /// Every command inside a running dyno, in order: the dyno and the words.
     pub execs: Vec<(String, Vec<String>)>,
+    /// Every patch, in order.
+    pub patches: Vec<Patch>,
     /// Sweeps.
     pub sweeps: usize,
     /// Dynos running now.
@@ -47,6 +50,8 @@ struct State {
     scripts: BTreeMap<ProcessType, VecDeque<Script>>,
     images: BTreeMap<String, ImageFacts>,
     build_errors: VecDeque<EngineError>,
+    patch_errors: VecDeque<EngineError>,
+    build_time: Duration,
 }
 
 /// The scripted engine; clone it to keep a hand on it.
@@ -90,6 +95,21 @@ impl FakeEngine {
     pub fn build_fails(self, error: EngineError) -> Self {
         self.lock().build_errors.push_back(error);
         self
+    }
+
+    /// Builds take this long from now on.
+    pub fn builds_take(&self, time: Duration) {
+        self.lock().build_time = time;
+    }
+
+    /// The next build fails, also when the engine is at work already.
+    pub fn next_build_fails(&self, error: EngineError) {
+        self.lock().build_errors.push_back(error);
+    }
+
+    /// The next patch cannot be made.
+    pub fn next_patch_fails(&self, error: EngineError) {
+        self.lock().patch_errors.push_back(error);
     }
 
     /// Reads the record.
@@ -140,8 +160,15 @@ impl Engine for FakeEngine {
     }
 
     async fn build(&self, plan: &BuildPlan, _progress: &BuildSink) -> Result<ImageId, EngineError> {
+        let time = {
+            let mut state = self.lock();
+            state.record.builds.push(plan.clone());
+            state.build_time
+        };
+        if !time.is_zero() {
+            sleep(time).await;
+        }
         let mut state = self.lock();
-        state.record.builds.push(plan.clone());
         if let Some(error) = state.build_errors.pop_front() {
             return Err(error);
         }
@@ -150,6 +177,20 @@ impl Engine for FakeEngine {
         let facts = state.images.entry(key).or_insert_with(|| usual_image(&hex));
         Ok(ImageId(facts.id.clone()))
     }
+
+    async fn patch(&self, patch: &Patch) -> Result<ImageFacts, EngineError> {
+        let mut state = self.lock();
+        if let Some(error) = state.patch_errors.pop_front() {
+            return Err(error);
+        }
+        state.record.patches.push(patch.clone());
+        let number = state.record.patches.len();
+        let facts = ImageFacts { id: format!("sha256:{number:0>64}"), ..patch.base.clone() };
+        state.images.insert(format!("patch {number}"), facts.clone());
+        Ok(facts)
+    }
+
+    async fn expect_patch(&self, _base: &ImageFacts, _folders: &[String]) {}
 
     async fn inspect(&self, image: &ImageId) -> Result<Option<ImageFacts>, EngineError> {
         Ok(self.lock().images.values().find(|facts| facts.id == image.0).cloned())

@@ -21,9 +21,11 @@ pub mod context;
 pub mod docker;
 pub mod fake;
 pub mod inside;
+mod patch;
 
 pub use build::{BuildEvent, BuildFailure, BuildPlan, BuildStep};
 pub use inside::{Guest, Inside};
+pub use patch::{Patch, Piece};
 
 /// Where an engine reports what becomes of one instance.
 pub type EventSink = mpsc::Sender<InstanceEvent>;
@@ -39,6 +41,11 @@ pub trait Engine: Send + Sync + 'static {
     fn facts(&self) -> &EngineFacts;
     /// Builds one image. The id is the image's config digest.
     async fn build(&self, plan: &BuildPlan, progress: &BuildSink) -> Result<ImageId, EngineError>;
+    /// Puts files on top of an image, as a build with `COPY` would, but in a blink. What that cannot do exactly is an
+    /// error: a parent that is a symbolic link in the image, a new folder that the image already has.
+    async fn patch(&self, patch: &Patch) -> Result<ImageFacts, EngineError>;
+    /// Such a patch may come, into these folders of the image: finds out now what would take time then.
+    async fn expect_patch(&self, base: &ImageFacts, folders: &[String]);
     /// What an image says about itself; `None` when the engine does not have it.
     async fn inspect(&self, image: &ImageId) -> Result<Option<ImageFacts>, EngineError>;
     /// Whether the engine has the image; cheaper than [`Engine::inspect`].

@@ -18,6 +18,7 @@ mod app_name;
 mod assembly;
 mod command;
 mod config;
+mod copies;
 mod dockerfiles;
 mod env_cut;
 mod env_edit;
@@ -36,5 +37,6 @@ mod quantities;
 mod yaml;
 
 pub use config::MissingVar;
+pub use copies::{Copies, Landing, Subject, Way};
 pub use env_edit::{edited as edited_env, read as read_env};
 pub use project::{EnvFileOption, LoadOptions, Loaded, load};

@@ -34,6 +34,8 @@ pub enum Process {
     Api,
     /// `router`
     Router,
+    /// `watch`: what an edit of the project led to
+    Watch,
 }
 
 impl fmt::Display for Process {
@@ -42,6 +44,7 @@ impl fmt::Display for Process {
             Self::Dyno(name) => name.fmt(f),
             Self::Api => f.write_str("api"),
             Self::Router => f.write_str("router"),
+            Self::Watch => f.write_str("watch"),
         }
     }
 }
@@ -71,6 +74,11 @@ impl Message {
     /// A router line: `heroku[router]: at=info method=GET …`.
     pub fn router(text: impl Into<String>) -> Self {
         Self { source: Source::Heroku, process: Process::Router, text: text.into() }
+    }
+
+    /// What an edit led to: `dynosim[watch]: synced 2 files into web: app.py, lib.py`.
+    pub fn watch(text: impl Into<String>) -> Self {
+        Self { source: Source::Dynosim, process: Process::Watch, text: text.into() }
     }
 
     /// An explanation of dynosim's about a dyno.

@@ -5,7 +5,7 @@ use super::error::PlatformError;
 use super::project::Project;
 use super::report::News;
 use super::state::StateDir;
-use super::store::{Builds, Built, Images, Releases};
+use super::store::{Builds, Built, Images, Releases, Synced};
 use crate::engine::context::fingerprint;
 use crate::engine::{BuildEvent, BuildPlan, Engine, EngineError};
 use crate::model::app::Build;
@@ -32,9 +32,9 @@ pub struct BuiltSlug {
 }
 
 /// One build that serves one or more process types.
-struct Group {
-    types: Vec<ProcessType>,
-    plan: BuildPlan,
+pub(super) struct Group {
+    pub(super) types: Vec<ProcessType>,
+    pub(super) plan: BuildPlan,
 }
 
 struct Outcome {
@@ -92,11 +92,13 @@ pub async fn build(
 pub fn used(state: &StateDir, known: &Builds) -> Result<Vec<ImageId>, PlatformError> {
     let releases = Releases::open(state).map_err(PlatformError::io("read the releases"))?;
     let mut images: Vec<ImageId> = known.value.values().map(|built| built.image.clone()).collect();
+    images.extend(Synced::open(state.file("synced.json")).value);
     images.extend(images_kept(&releases, RELEASES_KEPT));
     Ok(images)
 }
 
-fn groups(project: &Project, wanted: &BTreeSet<ProcessType>, options: &BuildOptions) -> Vec<Group> {
+/// The builds of what `wanted` names.
+pub(super) fn groups(project: &Project, wanted: &BTreeSet<ProcessType>, options: &BuildOptions) -> Vec<Group> {
     let mut groups: Vec<(Vec<ProcessType>, &Build)> = Vec::new();
     for (process_type, build) in &project.app.builds {
         if !wanted.contains(process_type) {

@@ -134,7 +134,7 @@ pub fn enter(
 
 /// Runs the release command, if there is one, to its end.
 pub async fn carry_out(deployed: &Deployed, interrupt: &Interrupt) -> Result<(), PlatformError> {
-    let Deployed { ground, slate, release } = deployed;
+    let Deployed { ground, slate, release, .. } = deployed;
     let Some(runnable) = &slate.release else { return Ok(()) };
     let status = run_command(ground, runnable, slate, release, interrupt).await;
     if status != Some(0) {

@@ -21,5 +21,6 @@ pub mod state;
 pub mod store;
 pub mod trust;
 pub mod up;
+pub mod watch;
 
 pub use error::PlatformError;

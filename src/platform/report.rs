@@ -1,5 +1,6 @@
 //! What the platform tells a face while it works. Log lines do not come this way: they are in the log.
 
+use super::error::PlatformError;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{BuildEvent, Swept};
 use crate::model::dyno::DynoName;
@@ -8,6 +9,7 @@ use crate::model::image::ImageId;
 use crate::model::process_type::ProcessType;
 use crate::model::release::Version;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -56,6 +58,15 @@ pub enum News {
     Note(String),
     /// A line about how to use the terminal; not for programs.
     Hint(String),
+    /// A change of the files could not be applied; what ran before goes on.
+    Failed(Arc<PlatformError>),
+    /// Edits of the project are applied from now on.
+    Watching {
+        /// How many folders are watched.
+        folders: usize,
+        /// They are looked at every so often, as the system does not say what changes.
+        polling: bool,
+    },
     /// The router listens.
     Listening(Urls),
     /// Every dyno that should be up is up.

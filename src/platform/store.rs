@@ -132,6 +132,8 @@ pub type Scaled = Kept<BTreeMap<String, (u32, String)>>;
 pub type Builds = Kept<BTreeMap<String, Built>>;
 /// `images.json`: by config digest.
 pub type Images = Kept<BTreeMap<String, ImageFacts>>;
+/// `synced.json`: images that dynos run and no build made.
+pub type Synced = Kept<Vec<ImageId>>;
 /// `secrets.json`: by name.
 pub type Secrets = Kept<BTreeMap<String, String>>;
 

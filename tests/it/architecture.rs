@@ -30,6 +30,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper", &["src/router", "src/api"]),
     ("hyper_util", &["src/router", "src/api"]),
     ("annotate_snippets", &["src/diagnostic.rs"]),
+    ("notify", &["src/platform/watch/eyes.rs"]),
     ("rcgen", &["src/platform/authority"]),
 ];
 

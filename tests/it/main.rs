@@ -21,4 +21,5 @@ mod steer;
 mod support;
 mod terminal;
 mod up;
+mod watch;
 mod wrong_apps;

@@ -2,9 +2,13 @@
 //! fingerprint that tells whether anything changed. Docker's rules, but nothing of its API.
 
 mod ignore;
+mod survey;
+
+pub use survey::{Kind, Stamp, Survey, survey};
 
 use crate::engine::BuildPlan;
 use ignore::{Ignore, Inherited};
+
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::fs::{self, File, Metadata};
@@ -20,6 +24,20 @@ pub struct Context {
     root: PathBuf,
     dockerfile: PathBuf,
     ignore: Ignore,
+}
+
+/// Looks at a context while it is walked.
+trait Visitor {
+    /// A folder is about to be read; also one that is left out but may hold something that is not.
+    fn enter(&mut self, _folder: &Path) {}
+    /// Something is in the context.
+    fn see(&mut self, entry: Entry<'_>) -> io::Result<()>;
+}
+
+impl<F: FnMut(Entry<'_>) -> io::Result<()>> Visitor for F {
+    fn see(&mut self, entry: Entry<'_>) -> io::Result<()> {
+        self(entry)
+    }
 }
 
 /// A file, folder or symbolic link of the context.
@@ -58,7 +76,7 @@ impl Context {
     pub fn write_to(&self, out: impl Write) -> io::Result<()> {
         let mut archive = tar::Builder::new(out);
         archive.mode(tar::HeaderMode::Complete);
-        self.walk(&mut |entry| append(&mut archive, &entry))?;
+        self.walk(&mut |entry: Entry<'_>| append(&mut archive, &entry))?;
         if self.dockerfile.strip_prefix(&self.root).is_err() {
             let facts = self.dockerfile.metadata().map_err(|error| about(&self.dockerfile, &error))?;
             append(&mut archive, &Entry { name: FOREIGN_DOCKERFILE, path: &self.dockerfile, facts: &facts })?;
@@ -66,7 +84,7 @@ impl Context {
         archive.into_inner()?.flush()
     }
 
-    fn walk(&self, visit: &mut dyn FnMut(Entry<'_>) -> io::Result<()>) -> io::Result<()> {
+    fn walk(&self, visit: &mut dyn Visitor) -> io::Result<()> {
         self.walk_folder("", &self.root, &Inherited::default(), &mut Vec::new(), visit)
     }
 
@@ -77,15 +95,20 @@ impl Context {
         folder: &Path,
         above: &Inherited,
         unsent: &mut Vec<(String, PathBuf, Metadata)>,
-        visit: &mut dyn FnMut(Entry<'_>) -> io::Result<()>,
+        visit: &mut dyn Visitor,
     ) -> io::Result<()> {
+        visit.enter(folder);
         let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
         let mut entries = entries.map_err(|error| about(folder, &error))?;
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             let path = entry.path();
             let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-            let facts = entry.metadata().map_err(|error| about(&path, &error))?;
+            let facts = match entry.metadata() {
+                // Gone since its folder was read: what an editor saves by is often there for a moment only.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                facts => facts.map_err(|error| about(&path, &error))?,
+            };
             let (ignored, inherited) = self.ignore.check(&name, above);
             let needed = name == ".dockerignore" || path == self.dockerfile;
             let on_the_way = facts.is_dir() && self.dockerfile.starts_with(&path);
@@ -102,9 +125,9 @@ impl Context {
                 continue;
             }
             for (name, path, facts) in unsent.drain(..) {
-                visit(Entry { name: &name, path: &path, facts: &facts })?;
+                visit.see(Entry { name: &name, path: &path, facts: &facts })?;
             }
-            visit(Entry { name: &name, path: &path, facts: &facts })?;
+            visit.see(Entry { name: &name, path: &path, facts: &facts })?;
             if facts.is_dir() {
                 self.walk_folder(&format!("{name}/"), &path, &inherited, unsent, visit)?;
             }
@@ -125,7 +148,7 @@ pub fn fingerprint(plan: &BuildPlan) -> io::Result<String> {
         field(&mut hash, name.as_bytes());
         field(&mut hash, value.as_bytes());
     }
-    Context::open(plan, true)?.walk(&mut |entry| {
+    Context::open(plan, true)?.walk(&mut |entry: Entry<'_>| {
         let facts = entry.facts;
         field(&mut hash, entry.name.as_bytes());
         if facts.is_dir() {
@@ -181,7 +204,10 @@ fn append(archive: &mut tar::Builder<impl Write>, entry: &Entry<'_>) -> io::Resu
     if !facts.is_file() {
         return Ok(()); // Sockets, pipes and devices are no part of an image.
     }
-    let file = File::open(entry.path).map_err(|error| about(entry.path, &error))?;
+    let file = match File::open(entry.path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        file => file.map_err(|error| about(entry.path, &error))?,
+    };
     header.set_entry_type(tar::EntryType::Regular);
     header.set_size(facts.len());
     archive.append_data(&mut header, entry.name, Exactly { file, left: facts.len() })
@@ -218,7 +244,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::Path;
 
-    fn plan(root: &Path) -> BuildPlan {
+    pub(super) fn plan(root: &Path) -> BuildPlan {
         BuildPlan {
             label: "web".into(),
             repository: "dynosim/test/web".into(),
@@ -231,7 +257,7 @@ mod tests {
         }
     }
 
-    fn project(files: &[(&str, &str)]) -> tempfile::TempDir {
+    pub(super) fn project(files: &[(&str, &str)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
             let path = folder.path().join(name);

@@ -16,9 +16,11 @@ use std::collections::HashMap;
 use std::sync::PoisonError;
 
 /// Go's bits in a file mode.
-const GO_FOLDER: u32 = 1 << 31;
+pub(super) const GO_FOLDER: u32 = 1 << 31;
 const GO_LINK: u32 = 1 << 27;
 const GO_STICKY: u32 = 1 << 20;
+/// A header with its extensions is not longer.
+const MOST_HEAD: usize = 4096;
 /// Files larger than this are no passwd files.
 const MOST_TEXT: usize = 1 << 20;
 
@@ -133,13 +135,13 @@ fn unix_mode(go: u32) -> u32 {
 }
 
 /// A container of the image that is never started, removed when dropped.
-struct Probe<'a> {
+pub(super) struct Probe<'a> {
     shared: &'a Shared,
     id: String,
 }
 
 impl<'a> Probe<'a> {
-    async fn open(shared: &'a Shared, facts: &ImageFacts) -> Result<Self, Error> {
+    pub(super) async fn open(shared: &'a Shared, facts: &ImageFacts) -> Result<Self, Error> {
         let body = ContainerCreateBody {
             image: Some(facts.id.clone()),
             entrypoint: Some(vec!["/".to_owned()]),
@@ -173,6 +175,29 @@ impl<'a> Probe<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// Go's mode of a path itself, be it a symbolic link; `None` when it is not there.
+    pub(super) async fn own_mode(&self, path: &str) -> Result<Option<u32>, Error> {
+        let options = ContainerArchiveInfoOptionsBuilder::new().path(path).build();
+        match self.shared.docker.get_container_archive_info(&self.id, Some(options)).await {
+            Ok(found) => Ok(Some(found.file_mode)),
+            Err(error) if error::is_missing(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The beginning of a path's archive: its own header is in it.
+    pub(super) async fn head(&self, path: &str) -> Result<Vec<u8>, Error> {
+        let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
+        let mut stream = self.shared.docker.download_from_container(&self.id, Some(options));
+        let mut head = Vec::new();
+        while head.len() < MOST_HEAD
+            && let Some(bytes) = stream.try_next().await?
+        {
+            head.extend_from_slice(&bytes);
+        }
+        Ok(head)
     }
 
     /// The text of a small file; empty when it is not there.

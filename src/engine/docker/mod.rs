@@ -5,6 +5,7 @@
 //! | `find`, `config`, `facts` | which engine, what it is, what it can |
 //! | `builder`, `progress`, `dockerfile` | images from contexts |
 //! | `images` | what an image says about itself; which go |
+//! | `patch` | files on top of an image, without a build |
 //! | `create`, `volumes`, `files`, `labels` | a dyno in Docker's words |
 //! | `launch`, `task`, `reports`, `probe` | its life, as events and output |
 //! | `inside` | commands in a dyno that runs |
@@ -23,6 +24,7 @@ mod images;
 mod inside;
 mod labels;
 mod launch;
+mod patch;
 mod probe;
 mod progress;
 mod reports;
@@ -35,7 +37,7 @@ mod usage;
 mod volumes;
 
 use super::{
-    BuildPlan, BuildSink, DynoSpec, Engine, EngineError, EngineFacts, EventSink, Inside, Instance, OutputSink,
+    BuildPlan, BuildSink, DynoSpec, Engine, EngineError, EngineFacts, EventSink, Inside, Instance, OutputSink, Patch,
     RunIdentity, Swept,
 };
 use crate::model::image::{ImageFacts, ImageId};
@@ -71,6 +73,8 @@ struct Shared {
     images: Mutex<HashMap<String, ImageFacts>>,
     /// Which paths images have, by (id, path).
     paths: Mutex<HashMap<(String, String), bool>>,
+    /// Folders of images as a patch found them, by (id, path).
+    folders: Mutex<HashMap<(String, String), patch::Folder>>,
     /// Which of our files go into dynos; the engine may refuse some once, and is not asked again.
     terms: Mutex<create::Terms>,
     /// Removals under way; a sweep waits for them.
@@ -105,6 +109,7 @@ pub async fn find(
         host: found.host,
         images: Mutex::default(),
         paths: Mutex::default(),
+        folders: Mutex::default(),
         terms: Mutex::new(terms),
         cleanups: TaskTracker::new(),
     };
@@ -119,6 +124,14 @@ impl Engine for DockerEngine {
 
     async fn build(&self, plan: &BuildPlan, progress: &BuildSink) -> Result<ImageId, EngineError> {
         builder::build(&self.shared, plan, progress).await
+    }
+
+    async fn patch(&self, patch: &Patch) -> Result<ImageFacts, EngineError> {
+        patch::patch(&self.shared, patch).await
+    }
+
+    async fn expect_patch(&self, base: &ImageFacts, folders: &[String]) {
+        patch::expect(&self.shared, base, folders).await;
     }
 
     async fn inspect(&self, image: &ImageId) -> Result<Option<ImageFacts>, EngineError> {

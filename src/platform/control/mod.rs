@@ -5,6 +5,7 @@
 mod errors;
 mod formation;
 mod one_off;
+mod refresh;
 mod releases;
 #[cfg(test)]
 pub(crate) mod scene;
@@ -17,6 +18,7 @@ mod tests;
 pub use errors::ControlError;
 pub use formation::{Quantity, ScaleUpdate};
 pub use one_off::OneOffRequest;
+pub use refresh::Renewal;
 pub(super) use releases::images_kept;
 pub use releases::{Outcome, Reload};
 pub use seat::Place;
@@ -30,7 +32,7 @@ use super::store::Releases;
 use crate::model::dyno::{DynoName, DynoState};
 use crate::model::formation::Formation;
 use crate::model::process_type::ProcessType;
-use crate::model::release::{Release, Version};
+use crate::model::release::{Release, Slug, Version};
 use crate::router::table::{Backend, HostRule, Route, Table};
 use futures_util::future::{join, join_all};
 use one_off::OneOff;
@@ -50,6 +52,9 @@ pub struct Deployed {
     pub slate: Slate,
     /// The release.
     pub release: Release,
+    /// The images that dynos get now: those of the release, or others with later files on them. What is released next
+    /// of the same code has these.
+    pub slug: Slug,
 }
 
 /// What a control begins with.
@@ -374,8 +379,11 @@ impl Board {
         for (process_type, scale) in &self.formation {
             for number in 1..=scale.quantity {
                 let seat = self.seats.get(&DynoName::new(process_type.clone(), number))?;
+                let wanted = seat.wanted.borrow().as_ref().map(|wanted| wanted.turn);
                 let view = seat.view.borrow();
-                let place = view.place.as_ref().filter(|place| place.version == version && !place.status.ended)?;
+                // A dyno that is about to be replaced is not what is wanted.
+                let place = view.place.as_ref().filter(|place| place.version == version && !place.status.ended);
+                let place = place.filter(|_| view.turn == wanted)?;
                 match place.status.state {
                     DynoState::Up if !place.status.stopping => {}
                     DynoState::Crashed => return Some(false),

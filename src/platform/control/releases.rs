@@ -13,7 +13,7 @@ use crate::platform::env;
 use crate::platform::interrupt::Interrupt;
 use crate::platform::slate::Slate;
 use crate::platform::store::{Images, Releases, Scaled};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
@@ -95,9 +95,9 @@ impl Desk {
         config: BTreeMap<String, String>,
     ) -> Result<(Release, Outcome), PlatformError> {
         let mut releases = self.releases();
-        let release = deploy::enter(&ground, &mut releases, slug, &slate, description, config)?;
+        let release = deploy::enter(&ground, &mut releases, slug.clone(), &slate, description, config)?;
         let (done, outcome) = oneshot::channel();
-        let _ = self.queue.send(Job { deployed: Deployed { ground, slate, release: release.clone() }, done });
+        let _ = self.queue.send(Job { deployed: Deployed { ground, slate, release: release.clone(), slug }, done });
         Ok((release, outcome))
     }
 }
@@ -184,26 +184,40 @@ impl Control {
             return Ok(None);
         }
         let app = self.0.desk.write_env(&changes, &wanted)?;
-        let (mut set, mut removed) = (Vec::new(), Vec::new());
-        for (name, value) in &changes {
-            if before.get(name) != value.as_ref() {
-                if value.is_some() { &mut set } else { &mut removed }.push(name.as_str());
-            }
+        self.reconfigure(&current, app, &before).map(Some)
+    }
+
+    /// Takes over what the files say of the config, as one release, when that is not what the newest release has.
+    /// A change that [`Control::set_config`] wrote is no news.
+    pub async fn take_config(&self) -> Result<Option<(Release, Outcome)>, ControlError> {
+        let _turn = self.0.desk.turn.lock().await;
+        let current = self.deployed().ok_or(ControlError::NotReleased)?;
+        let reload = Arc::clone(&self.0.desk.reload);
+        let app = tokio::task::spawn_blocking(move || reload()).await;
+        let app = app.map_err(|error| PlatformError::io("read the project")(io::Error::other(error)))??;
+        let before = self.config();
+        if app.config.plain() == before {
+            return Ok(None);
         }
-        let mut said = Vec::new();
-        for (verb, names) in [("Set", set), ("Remove", removed)] {
-            if !names.is_empty() {
-                said.push(format!("{verb} {} config vars", names.join(", ")));
-            }
-        }
+        self.reconfigure(&current, app, &before).map(Some)
+    }
+
+    /// The release of another config: everything else is as it runs now.
+    fn reconfigure(
+        &self,
+        current: &Deployed,
+        app: App,
+        before: &BTreeMap<String, String>,
+    ) -> Result<(Release, Outcome), ControlError> {
+        let wanted = app.config.plain();
         // Of the files that were read again only the config is meant; the rest of them comes with a build.
         let mut project = (*current.ground.project).clone();
         project.app.config = app.config;
         let ground = Ground { project: Arc::new(project), ..current.ground.clone() };
-        let slug = current.release.slug.clone();
-        let entered = self.0.desk.enter(ground, slug, current.slate.clone(), said.join(" and "), wanted)?;
+        let slug = current.slug.clone();
+        let entered = self.0.desk.enter(ground, slug, current.slate.clone(), said(before, &wanted), wanted)?;
         self.0.tell();
-        Ok(Some(entered))
+        Ok(entered)
     }
 
     /// Goes back to a release, or to the one before the current: its images, commands and config come back as a new
@@ -271,6 +285,22 @@ impl Control {
         let formation = self.0.board().formation.clone();
         formation.into_iter().filter(|(_, scale)| scale.quantity > 0).map(|(name, _)| name).collect()
     }
+}
+
+/// `Set A, B config vars and Remove C config vars` (R9).
+fn said(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> String {
+    let (mut set, mut removed) = (Vec::new(), Vec::new());
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    for name in names {
+        match (before.get(name), after.get(name)) {
+            (before, Some(value)) if before != Some(value) => set.push(name.as_str()),
+            (Some(_), None) => removed.push(name.as_str()),
+            _ => {}
+        }
+    }
+    let said = [("Set", set), ("Remove", removed)];
+    let said = said.iter().filter(|(_, names)| !names.is_empty());
+    said.map(|(verb, names)| format!("{verb} {} config vars", names.join(", "))).collect::<Vec<_>>().join(" and ")
 }
 
 /// Images that a rollback may need: those of the newest releases that could be gone back to.

@@ -66,6 +66,8 @@ pub struct Place {
 #[derive(Clone, Debug, Default)]
 pub(super) struct View {
     pub(super) place: Option<Place>,
+    /// Which order put the dyno there.
+    pub(super) turn: Option<u64>,
     pub(super) backend: Option<Backend>,
 }
 
@@ -309,7 +311,8 @@ impl Seat {
                 endpoint: status.endpoint.clone(),
             })
         });
-        self.view.send_replace(View { place, backend });
+        let turn = shown.map(|life| life.wanted.turn);
+        self.view.send_replace(View { place, turn, backend });
         (self.changed)();
     }
 }

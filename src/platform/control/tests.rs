@@ -6,11 +6,13 @@ use super::{Beginning, Control, ControlError, Selector};
 use crate::engine::fake::{FakeEngine, Script, usual_image};
 use crate::model::dyno::{DynoSize, DynoState};
 use crate::model::formation::Scale;
+use crate::model::process_type::ProcessType;
 use crate::model::release::{ReleaseStatus, Version};
 use crate::platform::interrupt;
 use crate::platform::store::Releases;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -81,6 +83,15 @@ async fn r6_2_a_restart_has_heroku_s_lines() {
             "heroku[web.1]: State changed from starting to up",
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_dynos_right_after_a_restart_means_the_new_ones() {
+    let scene = Scene::up(binds()).await;
+    let began = tokio::time::Instant::now();
+    scene.control.restart(&Selector::All).unwrap();
+    scene.up_again().await;
+    assert_eq!(began.elapsed().as_secs(), 2, "as long as they take to bind");
 }
 
 #[tokio::test(start_paused = true)]
@@ -491,4 +502,61 @@ async fn terminal(scene: Arc<Scene>, model: Model, steps: Vec<Step>) {
             Step::Wait(millis) => sleep(Duration::from_millis(millis)).await,
         }
     }
+}
+
+fn synced(image: &str) -> BTreeMap<ProcessType, Arc<crate::model::image::ImageFacts>> {
+    types().into_iter().map(|name| (name, Arc::new(usual_image(image)))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_images_for_the_release_that_runs_give_new_dynos_and_no_release() {
+    let scene = Scene::up(binds()).await;
+    let (before, current) = scene.control.releases();
+    assert!(scene.control.refresh(current.unwrap(), &synced("b"), super::Renewal::Now));
+    sleep(s(60)).await;
+    let launched: Vec<String> = scene.engine.record(|r| r.launches.iter().map(|l| l.image.id.clone()).collect());
+    assert_eq!(launched, [usual_image("a").id, usual_image("b").id]);
+    assert_eq!(scene.control.releases().0.len(), before.len());
+    assert_eq!(scene.control.places()[0].version, current.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_holds_the_same_restarts_nothing_and_is_what_the_next_restart_uses() {
+    let scene = Scene::up(binds()).await;
+    let current = scene.control.releases().1.unwrap();
+    assert!(scene.control.refresh(current, &synced("b"), super::Renewal::Later));
+    sleep(s(60)).await;
+    assert_eq!(scene.engine.record(|r| r.launches.len()), 1);
+    scene.control.restart(&Selector::All).unwrap();
+    sleep(s(60)).await;
+    assert_eq!(scene.engine.record(|r| r.launches[1].image.id.clone()), usual_image("b").id);
+    let changes = BTreeMap::from([("MODE".to_owned(), Some("live".to_owned()))]);
+    let (release, outcome) = scene.control.set_config(changes).await.unwrap().unwrap();
+    outcome.await.unwrap().unwrap();
+    assert!(release.slug.values().all(|image| image.0 == usual_image("b").id), "it is released with what runs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn images_for_a_release_that_was_replaced_are_not_taken() {
+    let scene = Scene::up(binds()).await;
+    scene.deploy("b").await;
+    assert!(!scene.control.refresh(Version(3), &synced("c"), super::Renewal::Now));
+    scene.up_again().await;
+    assert!(scene.engine.record(|r| r.launches.iter().all(|l| l.image.id != usual_image("c").id)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_of_env_is_one_release_and_what_config_set_wrote_is_none() {
+    let scene = Scene::up(binds()).await;
+    assert!(scene.control.take_config().await.unwrap().is_none());
+    let env = scene.folder.path().join("shop/.env");
+    fs::write(&env, "MODE=live\nNEW=1\n").unwrap();
+    let (release, outcome) = scene.control.take_config().await.unwrap().unwrap();
+    outcome.await.unwrap().unwrap();
+    assert_eq!(release.description, "Set MODE, NEW config vars and Remove KEEP config vars");
+    assert!(scene.control.take_config().await.unwrap().is_none());
+    let changes = BTreeMap::from([("NEW".to_owned(), Some("2".to_owned()))]);
+    scene.control.set_config(changes).await.unwrap().unwrap();
+    assert!(scene.control.take_config().await.unwrap().is_none());
+    assert!(scene.engine.record(|r| r.builds.is_empty()));
 }
