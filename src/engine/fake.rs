@@ -18,7 +18,7 @@ use crate::model::process_type::ProcessType;
 use async_trait::async_trait;
 use bytes::Bytes;
 use script::{Act, Term};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -49,6 +49,8 @@ struct State {
     record: Record,
     scripts: BTreeMap<ProcessType, VecDeque<Script>>,
     images: BTreeMap<String, ImageFacts>,
+    /// Images that a test gave: their builds always make those.
+    given: BTreeSet<String>,
     build_errors: VecDeque<EngineError>,
     patch_errors: VecDeque<EngineError>,
     build_time: Duration,
@@ -86,7 +88,10 @@ impl FakeEngine {
     /// The image that the build of this repository's last part (`web`) makes.
     #[must_use]
     pub fn image(self, process_type: &str, facts: ImageFacts) -> Self {
-        self.lock().images.insert(process_type.to_owned(), facts);
+        let mut state = self.lock();
+        state.given.insert(process_type.to_owned());
+        state.images.insert(process_type.to_owned(), facts);
+        drop(state);
         self
     }
 
@@ -174,8 +179,15 @@ impl Engine for FakeEngine {
         }
         let key = plan.repository.rsplit('/').next().unwrap_or_default().to_owned();
         let hex: String = key.bytes().map(|b| char::from(b'a' + b % 6)).collect();
-        let facts = state.images.entry(key).or_insert_with(|| usual_image(&hex));
-        Ok(ImageId(facts.id.clone()))
+        if state.given.contains(&key) {
+            return Ok(ImageId(state.images[&key].id.clone()));
+        }
+        // What is built again is another image.
+        let again = state.record.builds.iter().filter(|before| before.repository == plan.repository).count();
+        let facts = usual_image(&if again > 1 { format!("{hex}{again:x}") } else { hex });
+        let id = ImageId(facts.id.clone());
+        state.images.insert(if again > 1 { format!("{key} {again}") } else { key }, facts);
+        Ok(id)
     }
 
     async fn patch(&self, patch: &Patch) -> Result<ImageFacts, EngineError> {

@@ -185,6 +185,11 @@ impl Watch {
         let Some(deployed) = self.control.deployed() else { return Err(PlatformError::Interrupted) };
         let facts = facts_of(&self.images);
         let slug: Slug = facts.iter().map(|(name, facts)| (name.clone(), ImageId(facts.id.clone()))).collect();
+        if slug == deployed.slug && slug == deployed.release.slug && Commands::of(&project.app) == self.commands.0 {
+            // The build came to what runs already. Of the files only the config can be new.
+            self.take_config().await;
+            return Ok(());
+        }
         let running = running(&project.app, self.control.formation());
         let running: Vec<&ProcessType> = running.iter().collect();
         let slate = Slate::of_facts(&project.app, &facts, &running, self.options.launch)?;

@@ -296,10 +296,22 @@ fn certain(before: &Survey, after: &Survey) -> Survey {
 }
 
 fn survey_all(plans: &[(Vec<ProcessType>, BuildPlan)]) -> io::Result<Vec<Surveyed>> {
+    let own = own_output();
     let one = |(types, plan): &(Vec<ProcessType>, BuildPlan)| {
-        Ok(Surveyed { types: types.clone(), plan: plan.clone(), survey: survey(plan)? })
+        let mut survey = survey(plan)?;
+        for path in own.iter().filter_map(|path| path.strip_prefix(&plan.context).ok()) {
+            survey.entries.remove(&*path.to_string_lossy());
+        }
+        Ok(Surveyed { types: types.clone(), plan: plan.clone(), survey })
     };
     plans.iter().map(one).collect()
+}
+
+/// Files that this process writes its own output to, where the system tells: `up > up.log` in the project's folder must
+/// not be taken for an edit, which would be told there, and so on for ever.
+fn own_output() -> Vec<PathBuf> {
+    let files = ["/proc/self/fd/1", "/proc/self/fd/2"].into_iter().filter_map(|fd| std::fs::read_link(fd).ok());
+    files.filter(|path| path.is_file()).collect()
 }
 
 async fn in_thread(plans: Vec<(Vec<ProcessType>, BuildPlan)>) -> Result<Vec<Surveyed>, PlatformError> {

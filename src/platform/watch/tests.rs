@@ -4,7 +4,7 @@ use super::eyes::Eyes;
 use super::{WatchOptions, start};
 use crate::clock::Clock;
 use crate::diagnostic::Diagnostic;
-use crate::engine::fake::{FakeEngine, Script};
+use crate::engine::fake::{FakeEngine, Script, usual_image};
 use crate::engine::{BuildFailure, EngineError, Filesystem, RunIdentity};
 use crate::logs::{Logs, LogsOptions};
 use crate::manifest::LoadOptions;
@@ -75,13 +75,17 @@ fn clock() -> Clock {
 
 impl Scene {
     async fn of(files: &[(&str, &str)]) -> Self {
+        Self::on(FakeEngine::new(), files).await
+    }
+
+    async fn on(engine: FakeEngine, files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
             let path = folder.path().join("shop").join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let engine = FakeEngine::new().script("web", Script::new().after(s(1)).bind());
+        let engine = engine.script("web", Script::new().after(s(1)).bind());
         let sources = Sources::read(&place(&folder), LoadOptions::default(), &clock()).unwrap_or_else(|_| panic!());
         let logs = Logs::open(&folder.path().join("journal"), clock(), LogsOptions::default()).unwrap();
         let (report, news) = Reporter::new();
@@ -221,8 +225,8 @@ async fn an_edit_of_a_source_is_synced_without_a_release_and_built_in_the_backgr
     assert_eq!(scene.failures(), [""; 0]);
     scene.control.restart(&Selector::All).unwrap();
     sleep(s(10)).await;
-    let built = scene.engine.record(|r| r.launches[0].image.id.clone());
-    assert_eq!(scene.engine.record(|r| r.launches[2].image.id.clone()), built, "the next restart runs what was built");
+    let images = scene.engine.record(|r| r.launches.iter().map(|launch| launch.image.id.clone()).collect::<Vec<_>>());
+    assert_eq!(images[2], usual_image("ffc2").id, "the next restart runs what was built last: {images:?}");
     sleep(s(100)).await;
     assert_eq!(scene.counts(), (2, 1, 3, 1), "and then there is peace");
     let said = scene.said().await;
@@ -338,6 +342,22 @@ async fn an_edit_of_env_is_one_release_without_a_build_and_config_set_makes_no_s
     scene.events.send(scene.path(".env")).await.unwrap();
     sleep(s(10)).await;
     assert_eq!(scene.counts(), (1, 0, 3, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_that_comes_to_the_image_that_runs_is_no_release() {
+    let engine = FakeEngine::new().image("web", usual_image("a"));
+    let files = [("Dockerfile", "FROM busybox\nCMD serve\n"), (".env", "MODE=test\n")];
+    let mut scene = Scene::on(engine, &files).await;
+    scene.write("notes.txt", "may be used by the base image, for all that is known").await;
+    sleep(s(10)).await;
+    assert_eq!(scene.counts(), (2, 0, 1, 1), "built, and neither released nor restarted");
+    scene.write(".env", "MODE=live\n").await;
+    sleep(s(10)).await;
+    scene.up().await;
+    assert_eq!(scene.counts(), (3, 0, 2, 2));
+    assert_eq!(scene.control.releases().0[1].description, "Set MODE config vars");
+    assert_eq!(scene.failures(), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]
