@@ -2,13 +2,15 @@
 
 use super::Shared;
 use super::failure::Failure;
-use super::pool::{DialFailure, Link, Slot};
+use super::link::Link;
+use super::pool::{DialFailure, Slot};
 use super::registry::Live;
 use crate::model::dyno::DynoState;
 use crate::model::limits::CONNECT_ATTEMPTS;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
+use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
 /// A connection to a dyno for one request.
@@ -131,7 +133,8 @@ fn next_step(
 async fn connect(shared: &Shared, slot: &Slot) -> Result<Box<Link>, DialFailure> {
     if shared.pools() {
         let max_idle = shared.config.timeouts.pool_idle;
-        if let Some(link) = poll_fn(|cx| Poll::Ready(slot.take_idle(max_idle, cx))).await {
+        // However many of them have closed: a task that has used up its turn sees all of them as open.
+        if let Some(link) = unconstrained(poll_fn(|cx| Poll::Ready(slot.take_idle(max_idle, cx)))).await {
             return Ok(link);
         }
     }

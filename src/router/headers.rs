@@ -3,8 +3,8 @@
 use super::Shared;
 use super::client::Origin;
 use super::config::Generation;
-use super::dyno_io::Continue;
 use super::head::Framing;
+use super::link::Continue;
 use super::nel;
 use super::splice::write_line;
 use crate::clock::Clock;

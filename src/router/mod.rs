@@ -2,8 +2,7 @@
 //! is up and a clock, and gives back one log line for each request; it knows nothing of engines, dynos or releases.
 //!
 //! The way of a request, each a file: `listen` → `connection` → `client_io` (with `head` and `chunks`) → hyper →
-//! `exchange` → `checkout` (with `registry` and `pool`) → hyper → `dyno_io` (with `answer`) → `body` or `upgrade` →
-//! `record`. HTTP/2 comes in by `http2` instead; the exchange sees either as a `client::Client`. A failure at any of
+//! `exchange` → `checkout` (with `registry` and `pool`) → `link` (with `answer`) → `body` or `upgrade` → `record`. HTTP/2 comes in by `http2` instead; the exchange sees either as a `client::Client`. A failure at any of
 //! them is a `failure::Failure`, told apart nowhere else.
 //!
 //! Everything that serves one client connection runs in one task: hyper's server half, the exchange, and the
@@ -21,12 +20,13 @@ pub mod config;
 mod connection;
 mod deadline;
 pub mod dial;
-mod dyno_io;
 mod exchange;
 mod failure;
+mod fields;
 mod head;
 mod headers;
 mod http2;
+mod link;
 pub mod listen;
 mod nel;
 mod pages;
