@@ -43,7 +43,7 @@ where
         .max_header_list_size(u32::try_from(super::head::HEAD).unwrap_or(u32::MAX));
     tokio::select! {
         biased;
-        () = shared.force.cancelled() => {}
+        () = shared.force.raised() => {}
         done = timeout(shared.config.timeouts.head, builder.handshake::<S, Bytes>(socket)) => {
             if let Ok(Ok(connection)) = done {
                 streams(&shared, connection, origin).await;
@@ -64,8 +64,8 @@ where
     loop {
         tokio::select! {
             biased;
-            () = shared.force.cancelled() => return,
-            () = shared.drain.cancelled(), if !leaving => {
+            () = shared.force.raised() => return,
+            () = shared.drain.raised(), if !leaving => {
                 connection.graceful_shutdown();
                 leaving = true;
                 until = Instant::now() + FAREWELL;
