@@ -5,7 +5,7 @@
 //! Not offered: HTTP/2 without TLS, server push, and WebSockets over HTTP/2 (RFC 8441), of which Heroku offers none;
 //! browsers open an HTTP/1.1 connection for a WebSocket then.
 
-mod head;
+pub(super) mod head;
 mod sending;
 mod stream;
 mod upload;
