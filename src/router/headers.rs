@@ -242,9 +242,6 @@ fn add_via(headers: &mut HeaderMap, router: &'static str) {
 
 /// Every value of a list header, and one more, in one line.
 fn appended(headers: &HeaderMap, name: &HeaderName, last: &str) -> HeaderValue {
-    if !headers.contains_key(name) {
-        return value(last);
-    }
     let mut chain = Vec::new();
     for one in headers.get_all(name).iter().filter(|one| !one.is_empty()) {
         chain.extend_from_slice(one.as_bytes());
