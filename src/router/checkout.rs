@@ -129,12 +129,16 @@ fn next_step(
 }
 
 async fn connect(shared: &Shared, slot: &Slot) -> Result<Box<Link>, DialFailure> {
+    let passage = slot.traffic.enter();
     if shared.pools() {
         let max_idle = shared.config.timeouts.pool_idle;
-        if let Some(link) = poll_fn(|cx| Poll::Ready(slot.take_idle(max_idle, cx))).await {
+        if let Some(mut link) = poll_fn(|cx| Poll::Ready(slot.take_idle(max_idle, cx))).await {
+            link.passage = Some(passage);
             return Ok(link);
         }
     }
     // Boxed, so that it takes no room in a request that needs no new connection.
-    Box::pin(slot.dial(&*shared.dial, &shared.config.timeouts)).await
+    let mut link = Box::pin(slot.dial(&*shared.dial, &shared.config.timeouts)).await?;
+    link.passage = Some(passage);
+    Ok(link)
 }

@@ -6,6 +6,7 @@
 use super::body::RequestBody;
 use super::dial::{Dial, DynoStream};
 use super::dyno_io::{DynoIo, DynoWire};
+use super::traffic::{Passage, Traffic};
 use crate::model::dyno::DynoName;
 use crate::model::endpoint::Endpoint;
 use crate::model::timeouts::Timeouts;
@@ -31,6 +32,8 @@ pub(super) struct Slot {
     quarantine: Mutex<Option<Instant>>,
     /// It is gone from the table: nothing is kept for it any more.
     closed: AtomicBool,
+    /// Requests that are at it.
+    pub(super) traffic: Traffic,
 }
 
 /// What makes a dyno's life: a new start or a new address is another one.
@@ -52,6 +55,8 @@ pub(super) struct Link {
     pub(super) reused: bool,
     /// Its dyno is not to be sent another request.
     pub(super) spent: bool,
+    /// Counts the request it carries.
+    pub(super) passage: Option<Passage>,
 }
 
 /// Why there is no connection.
@@ -62,13 +67,14 @@ pub(super) enum DialFailure {
 }
 
 impl Slot {
-    pub(super) fn new(key: SlotKey) -> Arc<Self> {
+    pub(super) fn new(key: SlotKey, traffic: Traffic) -> Arc<Self> {
         Arc::new(Self {
             name: Arc::from(key.name.to_string()),
             key,
             idle: Mutex::default(),
             quarantine: Mutex::default(),
             closed: AtomicBool::new(false),
+            traffic,
         })
     }
 
@@ -100,6 +106,7 @@ impl Slot {
     /// Takes a connection back after a response, if it can carry another request.
     pub(super) fn give_back(&self, mut link: Box<Link>) {
         link.wire.end();
+        link.passage = None;
         // Nobody waits for this connection now; whoever takes it next polls it again.
         let mut cx = Context::from_waker(Waker::noop());
         if !link.spent && link.is_usable(&mut cx) && !self.closed.load(Ordering::Acquire) {
@@ -152,7 +159,7 @@ impl Link {
             .max_buf_size(super::answer::HEAD + 64 * 1024)
             .handshake(io)
             .await?;
-        Ok(Box::new(Self { sender, connection, wire, over: false, reused: false, spent: false }))
+        Ok(Box::new(Self { sender, connection, wire, over: false, reused: false, spent: false, passage: None }))
     }
 
     /// Drives the connection. Never ready again once it was.

@@ -3,6 +3,7 @@
 
 use super::pool::{Slot, SlotKey};
 use super::table::{Route, Table};
+use super::traffic::Traffic;
 use crate::model::dyno::DynoState;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -98,7 +99,9 @@ impl Live {
             .iter()
             .map(|route| LiveApp {
                 in_flight: counters.remove(route.app.as_str()).unwrap_or_default(),
-                up: keys(route).map(|key| slots.remove(&key).unwrap_or_else(|| Slot::new(key))).collect(),
+                up: keys(route)
+                    .map(|(key, traffic)| slots.remove(&key).unwrap_or_else(|| Slot::new(key, traffic.clone())))
+                    .collect(),
             })
             .collect();
         for gone in slots.values() {
@@ -108,10 +111,11 @@ impl Live {
     }
 }
 
-fn keys(route: &Route) -> impl Iterator<Item = SlotKey> + '_ {
+fn keys(route: &Route) -> impl Iterator<Item = (SlotKey, &Traffic)> {
     route.dynos.iter().filter(|dyno| dyno.state == DynoState::Up).filter_map(|dyno| {
         let endpoint = dyno.endpoint.clone()?;
-        Some(SlotKey { name: dyno.name.clone(), generation: dyno.generation, endpoint })
+        let key = SlotKey { name: dyno.name.clone(), generation: dyno.generation, endpoint };
+        Some((key, &dyno.traffic))
     })
 }
 

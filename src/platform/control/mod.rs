@@ -34,6 +34,7 @@ use crate::model::formation::Formation;
 use crate::model::process_type::ProcessType;
 use crate::model::release::{Release, Slug, Version};
 use crate::router::table::{Backend, HostRule, Route, Table};
+use crate::router::traffic::Traffic;
 use futures_util::future::{join, join_all};
 use one_off::OneOff;
 use releases::Desk;
@@ -359,6 +360,7 @@ impl Board {
             generation: 0,
             state: DynoState::Starting,
             endpoint: None,
+            traffic: Traffic::default(),
         };
         (1..=quantity).map(backend).collect()
     }
