@@ -14,6 +14,7 @@ mod engine_build;
 mod engine_dyno;
 mod harness;
 mod https;
+mod killed;
 mod load;
 mod ps_exec;
 mod restarts;
