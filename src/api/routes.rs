@@ -5,7 +5,7 @@ use super::request::{Answer, Call, Range, json, list, ok, with};
 use super::server::Shared;
 use super::shapes::{Cycled, FormationUpdate, FormationUpdates, NewDyno};
 use super::views::PREBOOT;
-use super::{Subject, streams};
+use super::{Subject, log_sessions, streams};
 use crate::model::dyno::{DynoSize, SIZES};
 use crate::model::process_type::ProcessType;
 use crate::platform::control::{ControlError, OneOffRequest, Quantity, ScaleUpdate, Selector};
@@ -27,7 +27,7 @@ pub(super) async fn answer(shared: &Shared, call: Call) -> Answer {
         }
         (_, ["dynosim", rest @ ..]) => own(shared, &call, rest).await,
         (&Method::GET, ["streams", "releases", number]) => streams::release_output(subject, number).await,
-        (&Method::GET, ["streams", "logs", id]) => streams::logs(shared, id).await,
+        (&Method::GET, ["streams", "logs", id]) => log_sessions::follow(shared, id, call.last_event()).await,
         (_, ["account" | "apps"] | ["users", "~", ..] | ["streams", ..]) => Err(Fault::method()),
         _ => Err(Fault::not_found("The requested API endpoint was not found.")),
     }
@@ -65,7 +65,7 @@ async fn app(shared: &Shared, call: &Call, path: &[&str]) -> Answer {
         ("PATCH", ["config-vars"]) => set_config(subject, call).await,
         (_, ["releases", rest @ ..]) => releases(subject, call, rest).await,
         (_, ["features", rest @ ..]) => features(subject, call, rest),
-        ("POST", ["log-sessions"]) => streams::open_logs(shared, call),
+        ("POST", ["log-sessions"]) => log_sessions::open(shared, call),
         (_, [] | ["formation" | "config-vars" | "log-sessions"] | ["formation" | "dynos" | "formations", ..]) => {
             Err(Fault::method())
         }
