@@ -1,4 +1,4 @@
-//! Answers that go on: events as the app changes, the output of release commands.
+//! Answers that go on: events as the app changes, guests, the output of release commands.
 
 use super::Subject;
 use super::fault::Fault;
@@ -8,6 +8,7 @@ use super::views::rfc3339;
 use crate::logs::{Filter, Follower, ParsedLine, Start};
 use crate::model::log::Source;
 use crate::model::release::ReleaseStatus;
+use crate::platform::control::Guest;
 use bytes::Bytes;
 use futures_util::stream::unfold;
 use http_body::Frame;
@@ -36,6 +37,30 @@ pub(super) fn streaming(content_type: &'static str) -> (Response<Body>, mpsc::Se
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     (response, sender)
+}
+
+/// Lists a dyno of the client's for as long as it listens; the line `stop` tells it to stop that dyno.
+pub(super) fn guest(shared: &Shared, guest: Guest) -> Response<Body> {
+    let (response, sender) = streaming("text/plain; charset=utf-8");
+    let stopping = shared.stopping.clone();
+    tokio::spawn(async move {
+        let gone = async {
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                () = sender.closed() => {}
+            }
+        };
+        tokio::pin!(gone);
+        tokio::select! {
+            () = guest.told_to_stop() => {
+                if sender.send(Bytes::from_static(b"stop\n")).await.is_ok() {
+                    gone.await;
+                }
+            }
+            () = &mut gone => {}
+        }
+    });
+    response
 }
 
 /// Everything that can be seen of an app, by resource and key.

@@ -11,7 +11,8 @@ use crate::dyno::{Attachment, Dyno, DynoStatus, StopKind};
 use crate::model::dyno::{DynoKind, DynoName, DynoSize, DynoState};
 use crate::model::limits;
 use crate::model::log::Message;
-use crate::model::release::Version;
+use crate::model::release::{Release, Version};
+use crate::platform::slate::Runnable;
 use crate::router::table::Backend;
 use crate::router::traffic::Traffic;
 use futures_util::future::{FutureExt as _, select_all};
@@ -62,6 +63,20 @@ pub struct Place {
     pub starts: u64,
     /// What its dyno is at.
     pub status: DynoStatus,
+}
+
+impl Place {
+    /// Of a dyno beside the formation, which is started once.
+    pub(in crate::platform) fn of(dyno: &Dyno, release: &Release, runnable: &Runnable, size: DynoSize) -> Self {
+        Self {
+            name: dyno.name.clone(),
+            version: release.version,
+            command: runnable.launch.command.clone(),
+            size,
+            starts: 1,
+            status: dyno.status().borrow().clone(),
+        }
+    }
 }
 
 /// What a place shows: itself, and what the router may use of it.
