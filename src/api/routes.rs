@@ -84,7 +84,8 @@ async fn own(shared: &Shared, call: &Call, path: &[&str]) -> Answer {
             let dynos = subject.control.cycle(&Selector::parse(&which.dynos))?;
             json(StatusCode::ACCEPTED, &Cycled { dynos: dynos.iter().map(ToString::to_string).collect() })
         }
-        (_, ["events" | "wait" | "cycle"]) => Err(Fault::method()),
+        ("GET", ["usage"]) => ok(&subject.usage().await),
+        (_, ["events" | "wait" | "cycle" | "usage"]) => Err(Fault::method()),
         _ => Err(Fault::not_found("The requested API endpoint was not found.")),
     }
 }

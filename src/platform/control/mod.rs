@@ -4,6 +4,7 @@
 
 mod errors;
 mod formation;
+mod measure;
 mod one_off;
 mod refresh;
 mod releases;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use errors::ControlError;
 pub use formation::{Quantity, ScaleUpdate};
+pub use measure::Measured;
 pub use one_off::OneOffRequest;
 pub use refresh::Renewal;
 pub(super) use releases::images_kept;

@@ -5,7 +5,7 @@
 mod tests;
 
 use super::{Control, ControlError, Deployed, Place, Selector};
-use crate::dyno::{Dyno, DynoStatus, StopKind};
+use crate::dyno::{Dyno, DynoStatus, Gauge, StopKind};
 use crate::model::dyno::{DynoKind, DynoName, DynoSize};
 use crate::model::limits;
 use crate::model::process_type::ProcessType;
@@ -40,6 +40,10 @@ pub(super) struct OneOff {
 impl OneOff {
     pub(super) fn place(&self) -> Place {
         Place { status: self.status.borrow().clone(), ..self.place.clone() }
+    }
+
+    pub(super) fn gauge(&self) -> Gauge {
+        self.dyno.gauge()
     }
 
     pub(super) fn stop(&self) {
