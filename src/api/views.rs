@@ -2,7 +2,8 @@
 
 use super::Subject;
 use super::shapes::{
-    Account, App, Dyno, DynoUsage, Feature, Formation, Id, LogSession, Named, Person, Release, ReleaseRef, Waited, id_of,
+    Account, App, Dyno, DynoUsage, Feature, Formation, Id, LogSession, Named, Person, Release, ReleaseRef, Waited,
+    id_of,
 };
 use crate::model::dyno::DynoState;
 use crate::model::process_type::ProcessType;

@@ -36,8 +36,9 @@ fn normal(text: &str) -> String {
     for (pattern, instead) in [
         (r"\d\d:\d\d:\d\d", "TIME"),
         (r"localhost:\d+", "localhost:PORT"),
-        (r"[0-9a-f]{12}", "IMAGE"),
-        (r"\d+M/", "NM/"),
+        (r"request_id=\S*", "request_id=ID"),
+        (r"\([0-9a-f]{8,12}", "(IMAGE"),
+        (r"\d+(\.\d)?M/", "NM/"),
         (r"\d+\.\d( req/s|  )", "N.N$1"),
         (r"\d+[smh] ", "AGE "),
         (r"[─━]{3,}", "──"),
@@ -70,7 +71,10 @@ fn status(project: &Project) -> String {
 /// A web server that says nothing.
 fn quiet_app() -> Project {
     let project = Project::empty("shop");
-    project.write("Dockerfile", "FROM busybox\nRUN mkdir /www && echo hello > /www/index.html\nCMD httpd -f -p $PORT -h /www\n");
+    project.write(
+        "Dockerfile",
+        "FROM busybox\nRUN mkdir /www && echo hello > /www/index.html\nCMD httpd -f -p $PORT -h /www\n",
+    );
     project
 }
 

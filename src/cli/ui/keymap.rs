@@ -83,13 +83,21 @@ pub(super) fn doing(pane: Pane, key: Key) -> Option<Doing> {
 pub(super) fn hint(pane: Pane) -> &'static [&'static str] {
     match pane {
         Pane::Dynos => &[
-            "? help", "q quit", "r restart", "x stop", "+/- scale", "Enter its log", "/ search", "m maintenance",
-            "Tab next", ": command",
+            "? help",
+            "q quit",
+            "r restart",
+            "x stop",
+            "+/- scale",
+            "Enter its log",
+            "/ search",
+            "m maintenance",
+            "Tab next",
+            ": command",
         ],
         Pane::Releases => &["? help", "q quit", "Enter details", "b roll back", "Tab next", ": command"],
-        Pane::Log => &[
-            "? help", "q quit", "f follow", "/ search", "n/N next", "& filter", "Enter zoom", "w wrap", "Tab next",
-        ],
+        Pane::Log => {
+            &["? help", "q quit", "f follow", "/ search", "n/N next", "& filter", "Enter zoom", "w wrap", "Tab next"]
+        }
     }
 }
 

@@ -56,7 +56,10 @@ impl Places {
 
     /// The lines of the log, below their heading.
     pub(super) fn window(&self) -> Window {
-        Window { rows: usize::from(self.log.height.saturating_sub(1)).max(1), columns: usize::from(self.log.width).max(1) }
+        Window {
+            rows: usize::from(self.log.height.saturating_sub(1)).max(1),
+            columns: usize::from(self.log.width).max(1),
+        }
     }
 }
 
@@ -98,12 +101,17 @@ mod tests {
 
     #[test]
     fn wide_characters_are_never_cut() {
-        let cut = |text: &str, columns| pieces(text, columns).into_iter().map(|r| text[r].to_owned()).collect::<Vec<_>>();
+        let cut =
+            |text: &str, columns| pieces(text, columns).into_iter().map(|r| text[r].to_owned()).collect::<Vec<_>>();
         assert_eq!(cut("abcdef", 4), ["abcd", "ef"]);
         assert_eq!(cut("a日本語", 4), ["a日", "本語"]);
         assert_eq!(cut("", 4), [""]);
         assert_eq!(cut("日本", 1), ["日", "本"], "a row that is too narrow has one all the same");
-        assert_eq!(cut("e\u{301}e\u{301}e\u{301}", 2), ["e\u{301}e\u{301}", "e\u{301}"], "accents stay with their letter");
+        assert_eq!(
+            cut("e\u{301}e\u{301}e\u{301}", 2),
+            ["e\u{301}e\u{301}", "e\u{301}"],
+            "accents stay with their letter"
+        );
         assert_eq!((from_column("日本語", 2), from_column("日本語", 1)), ((3, false), (3, true)));
         assert_eq!(from_column("ab", 9), (2, false));
     }

@@ -335,7 +335,11 @@ mod tests {
         assert_eq!(seen(&log), "4 5 6");
         log.scroll(-1, SMALL);
         log.push(&line(7));
-        assert_eq!((seen(&log).as_str(), log.follows(), log.below()), ("3 4 5", false, 2), "nothing moves under the eye");
+        assert_eq!(
+            (seen(&log).as_str(), log.follows(), log.below()),
+            ("3 4 5", false, 2),
+            "nothing moves under the eye"
+        );
         log.scroll(-100, SMALL);
         assert_eq!(seen(&log), "1 2 3", "no further than the first full window");
         log.scroll(100, SMALL);
@@ -408,7 +412,8 @@ mod tests {
         for text in ["short", &"x".repeat(59), &"y".repeat(200)] {
             log.push(&format!("2026-11-21T03:08:15.000000+00:00 app[web.1]: {text}"));
         }
-        let seen = |log: &Log| log.seen(SMALL).iter().map(|(_, line)| line.text.chars().next().unwrap()).collect::<String>();
+        let seen =
+            |log: &Log| log.seen(SMALL).iter().map(|(_, line)| line.text.chars().next().unwrap()).collect::<String>();
         assert_eq!(seen(&log), "y");
         log.scroll(-1, SMALL);
         assert_eq!(seen(&log), "sx");

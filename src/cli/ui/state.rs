@@ -329,10 +329,7 @@ impl State {
             Doing::Rollback => {
                 let Some(release) = self.chosen_release() else { return None };
                 let version = release.version;
-                self.confirm(
-                    format!("roll back to v{version}, .env too?"),
-                    Command::Rollback(version),
-                );
+                self.confirm(format!("roll back to v{version}, .env too?"), Command::Rollback(version));
             }
             Doing::Undo => match self.undo.take() {
                 Some(command) => return self.order(command),
@@ -381,7 +378,8 @@ impl State {
         }
         let undo = match &command {
             Command::Scale(_) => {
-                let words = self.formation.iter().map(|one| format!("{}={}:{}", one.process_type, one.quantity, one.size));
+                let words =
+                    self.formation.iter().map(|one| format!("{}={}:{}", one.process_type, one.quantity, one.size));
                 Some(Command::Scale(words.collect::<Vec<_>>().join(" ")))
             }
             Command::Maintenance(on) => Some(Command::Maintenance(!on)),

@@ -26,9 +26,17 @@ struct Dyno {
 }
 
 impl Traffic {
-    /// Takes a line of the log; one of somebody else's than the router says nothing.
+    /// Takes a line of the log: the router's, or one that says that a dyno starts, which then has no code yet.
     pub(super) fn take(&mut self, line: &ParsedLine<'_>) {
-        if line.source != Source::Heroku || line.process != "router" {
+        if line.source != Source::Heroku {
+            return;
+        }
+        if line.process != "router" {
+            if line.text.starts_with(b"Starting process with command")
+                && let Some(dyno) = self.dynos.get_mut(line.process)
+            {
+                dyno.code.clear();
+            }
             return;
         }
         let Ok(text) = std::str::from_utf8(line.text) else { return };
@@ -63,10 +71,11 @@ impl Traffic {
 
     /// Of all, those that reached no dyno among them.
     pub(super) fn total(&self, now: OffsetDateTime) -> f64 {
-        self.dynos.values().map(|dyno| dyno.rate(now)).sum()
+        // Summed from 0.0: the sum of nothing would be -0.0.
+        self.dynos.values().fold(0.0, |sum, dyno| sum + dyno.rate(now))
     }
 
-    /// `200`, `503 H12`; empty before the first request.
+    /// `200`, `503 H12`; empty before the first request since it started.
     pub(super) fn code(&self, dyno: &str) -> &str {
         self.dynos.get(dyno).map_or("", |dyno| &dyno.code)
     }
@@ -121,6 +130,7 @@ mod tests {
         let app = "app[web.1]: heroku[router]: dyno=web.1 status=500";
         let mut lines: Vec<String> = (5..=15).map(|second| line(second, ok)).collect();
         lines.extend([line(15, timed_out), line(15, nobody), line(15, app)]);
+        assert_eq!(format!("{:.1}", Traffic::default().total(datetime!(2026-11-21 03:08:16 UTC))), "0.0");
         let traffic = taken(&lines.iter().map(String::as_str).collect::<Vec<_>>());
         let now = datetime!(2026-11-21 03:08:16.1 UTC);
         assert!((traffic.rate("web.1", now) - 1.0).abs() < 0.01, "five in five seconds");
@@ -129,5 +139,8 @@ mod tests {
         let later = datetime!(2026-11-21 03:08:40 UTC);
         assert!(traffic.total(later).abs() < 0.01, "what is past counts no more");
         assert_eq!(traffic.code("web.1"), "200");
+        lines.push(line(15, "heroku[web.1]: Starting process with command `serve`"));
+        let traffic = taken(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!((traffic.code("web.1"), traffic.code("web.2")), ("", "503 H12"), "a new one has had no request");
     }
 }

@@ -23,7 +23,8 @@ pub(super) fn draw(state: &State, paint: Paint, frame: &mut Frame<'_>, at: Rect)
     let window = Places::of(state).window();
     let lines = log.seen(window);
     if lines.is_empty() {
-        let text = if log.is_empty() { "no lines yet" } else { "no line is chosen by focus and filter: Esc takes them back" };
+        let text =
+            if log.is_empty() { "no lines yet" } else { "no line is chosen by focus and filter: Esc takes them back" };
         return line(frame, row(at, 1), Line::styled(text, paint.dim()));
     }
     let mut next = 1;
@@ -60,11 +61,10 @@ fn info(log: &Log) -> String {
 /// Styles of parts of a text, later ones over earlier ones.
 fn styles(log: &Log, paint: Paint, logged: &Logged, text: &str, found: bool) -> Vec<(Range<usize>, Style)> {
     let start = text.len() - logged.text.len();
-    let mut styles = vec![
-        (0..logged.time.len(), paint.dim()),
-        (logged.time.len()..start, paint.fg(colour_of(&logged.process))),
-    ];
-    if logged.head.starts_with("heroku[") && (logged.text.starts_with("Error ") || logged.text.starts_with("at=error")) {
+    let mut styles =
+        vec![(0..logged.time.len(), paint.dim()), (logged.time.len()..start, paint.fg(colour_of(&logged.process)))];
+    if logged.head.starts_with("heroku[") && (logged.text.starts_with("Error ") || logged.text.starts_with("at=error"))
+    {
         styles.push((start..text.len(), paint.bad()));
     }
     if found {

@@ -74,7 +74,8 @@ fn row(at: Rect, number: usize) -> Rect {
 fn heading(state: &State, frame: &mut Frame<'_>, at: Rect, pane: Pane, text: &str) {
     let chosen = state.pane == pane;
     let rule = if chosen { "━" } else { "─" };
-    let style = if chosen { Style::new().add_modifier(Modifier::BOLD) } else { Style::new().add_modifier(Modifier::DIM) };
+    let style =
+        if chosen { Style::new().add_modifier(Modifier::BOLD) } else { Style::new().add_modifier(Modifier::DIM) };
     let words = format!("{rule}{rule} {text} ");
     let rest = usize::from(at.width).saturating_sub(Line::raw(words.as_str()).width());
     line(frame, row(at, 0), Line::styled(format!("{words}{}", rule.repeat(rest)), style));
@@ -148,7 +149,11 @@ fn bottom(state: &State, paint: Paint, frame: &mut Frame<'_>, at: Rect) {
             // The answer is asked for even where the question does not fit.
             let room = usize::from(at.width).saturating_sub(6);
             let question: String = question.chars().take(room).collect();
-            line(frame, at, Line::styled(format!("{question} (y/N)"), paint.fg(Color::Yellow).add_modifier(Modifier::BOLD)));
+            line(
+                frame,
+                at,
+                Line::styled(format!("{question} (y/N)"), paint.fg(Color::Yellow).add_modifier(Modifier::BOLD)),
+            );
         }
         (Mode::Help(_), _) => line(frame, at, Line::styled("j k scroll, any other key closes", paint.dim())),
         (Mode::Details, _) => line(frame, at, Line::styled("any key closes", paint.dim())),

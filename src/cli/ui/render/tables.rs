@@ -46,7 +46,8 @@ const LONGEST: usize = 24;
 fn columns(width: u16, name: usize) -> Vec<(Column, &'static str, usize)> {
     let mut columns = COLUMNS.to_vec();
     columns[0].2 = name.clamp(columns[0].2, LONGEST);
-    let wide = |columns: &[(Column, &str, usize, u8)]| columns.iter().map(|(_, _, width, _)| width + GAP).sum::<usize>();
+    let wide =
+        |columns: &[(Column, &str, usize, u8)]| columns.iter().map(|(_, _, width, _)| width + GAP).sum::<usize>();
     while columns.len() > 1 && wide(&columns) > usize::from(width) {
         let highest = columns.iter().map(|(.., rank)| *rank).max();
         columns.retain(|(.., rank)| Some(*rank) != highest);
@@ -135,7 +136,12 @@ fn memory(state: &State, paint: Paint, dyno: &Dyno) -> (String, Style) {
         80..100 => paint.fg(Color::Yellow),
         _ => Style::new(),
     };
-    (format!("{}M/{}M", memory / MIB, usage.memory_quota / MIB), style)
+    let used = if memory < 10 * MIB {
+        format!("{}.{}M", memory / MIB, memory % MIB * 10 / MIB)
+    } else {
+        format!("{}M", memory / MIB)
+    };
+    (format!("{used}/{}M", usage.memory_quota / MIB), style)
 }
 
 /// `5s`, `3m`, `2h`, `4d`
