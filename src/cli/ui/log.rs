@@ -1,9 +1,7 @@
 //! The log on the screen: which lines there are, which of them are shown, and where one is in it. Pure.
 
-use super::plain::plain;
+use super::line::Line;
 use crate::cli::view::{Sieve, pattern};
-use crate::logs::ParsedLine;
-use ratatui::text::Line as Text;
 use regex::bytes::Regex;
 use std::collections::VecDeque;
 
@@ -11,20 +9,6 @@ use std::collections::VecDeque;
 const MOST: usize = 10_000;
 /// Columns by which the log moves sideways.
 const SIDE: usize = 20;
-
-/// A line of the log, fit for the screen.
-#[derive(Debug)]
-pub(super) struct Line {
-    /// `03:08:15`; empty for what is no line of the log's form.
-    pub(super) time: String,
-    /// `app[web.1]: `
-    pub(super) head: String,
-    /// `web.1`
-    pub(super) process: String,
-    pub(super) text: String,
-    whole: Vec<u8>,
-    shown: bool,
-}
 
 /// How much of it can be seen.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +82,7 @@ impl Log {
 
     fn sift(&mut self) {
         for line in &mut self.lines {
-            line.shown = self.sieve.takes(&line.whole);
+            line.chosen = self.sieve.takes(&line.whole);
         }
     }
 
@@ -113,13 +97,13 @@ impl Log {
 
     /// Lines that are chosen.
     pub(super) fn count(&self) -> usize {
-        self.lines.iter().filter(|line| line.shown).count()
+        self.lines.iter().filter(|line| line.chosen).count()
     }
 
     /// Chosen lines below what is seen.
     pub(super) fn below(&self) -> usize {
         let Some(bottom) = self.bottom else { return 0 };
-        self.lines.range(self.index(bottom + 1)..).filter(|line| line.shown).count()
+        self.lines.range(self.index(bottom + 1)..).filter(|line| line.chosen).count()
     }
 
     fn index(&self, number: u64) -> usize {
@@ -134,7 +118,7 @@ impl Log {
     fn chosen_up_from(&self, from: u64) -> impl Iterator<Item = (u64, &Line)> {
         let first = self.first;
         let upper = self.lines.range(..self.index(from.saturating_add(1)));
-        upper.enumerate().rev().map(move |(at, line)| (first + at as u64, line)).filter(|(_, line)| line.shown)
+        upper.enumerate().rev().map(move |(at, line)| (first + at as u64, line)).filter(|(_, line)| line.chosen)
     }
 
     fn chosen_down_to(&self, to: u64) -> impl Iterator<Item = (u64, &Line)> {
@@ -146,7 +130,7 @@ impl Log {
         let at = self.index(from);
         let first = self.first;
         let lower = self.lines.range(at..).enumerate();
-        lower.map(move |(more, line)| (first + (at + more) as u64, line)).filter(|(_, line)| line.shown)
+        lower.map(move |(more, line)| (first + (at + more) as u64, line)).filter(|(_, line)| line.chosen)
     }
 
     /// The lines that are seen, the highest first.
@@ -206,7 +190,7 @@ impl Log {
     }
 
     pub(super) fn sideways(&mut self, right: bool) {
-        let longest = self.lines.iter().map(|line| line.width()).max().unwrap_or(0);
+        let longest = self.lines.iter().map(Line::width).max().unwrap_or(0);
         self.left = if right { (self.left + SIDE).min(longest) } else { self.left.saturating_sub(SIDE) };
     }
 
@@ -249,9 +233,15 @@ impl Log {
             self.bottom = Some(*bottom);
             return true;
         }
-        let below = self.chosen_from(number).map(|(number, _)| number).take(window.rows / 2 + 1).last();
-        let first = self.first_bottom(window).unwrap_or(number);
-        self.bottom = Some(below.unwrap_or(number).max(first.min(number.max(first))));
+        let (mut bottom, mut rows) = (number, 0);
+        for (below, line) in self.chosen_from(number + 1) {
+            rows += line.rows(window, self.wrap);
+            if rows > window.rows / 2 {
+                break;
+            }
+            bottom = below;
+        }
+        self.bottom = Some(bottom.max(self.first_bottom(window).unwrap_or(bottom)));
         true
     }
 
@@ -260,50 +250,6 @@ impl Log {
         let Some(search) = &self.search else { return Vec::new() };
         let ranges = search.find_iter(text.as_bytes()).filter(|found| !found.is_empty());
         ranges.map(|found| (text.floor_char_boundary(found.start()), text.ceil_char_boundary(found.end()))).collect()
-    }
-}
-
-impl Line {
-    fn of(whole: &str, sieve: &Sieve) -> Self {
-        let shown = sieve.takes(whole.as_bytes());
-        let kept = whole.as_bytes().to_vec();
-        match ParsedLine::parse(whole.as_bytes()) {
-            Some(line) => Self {
-                time: line.time.get(11..19).unwrap_or_default().to_owned(),
-                head: format!("{}[{}]: ", line.source.as_str(), line.process),
-                process: line.process.to_owned(),
-                text: plain(&String::from_utf8_lossy(line.text)),
-                whole: kept,
-                shown,
-            },
-            None => Self {
-                time: String::new(),
-                head: String::new(),
-                process: String::new(),
-                text: plain(whole),
-                whole: kept,
-                shown,
-            },
-        }
-    }
-
-    /// All of it as it is shown.
-    pub(super) fn shown(&self) -> String {
-        let gap = if self.time.is_empty() { "" } else { " " };
-        format!("{}{gap}{}{}", self.time, self.head, self.text)
-    }
-
-    fn width(&self) -> usize {
-        Text::raw(self.shown()).width()
-    }
-
-    fn matches(&self, search: &Regex) -> bool {
-        search.is_match(self.shown().as_bytes())
-    }
-
-    /// Rows that it takes.
-    fn rows(&self, window: Window, wrap: bool) -> usize {
-        if wrap { super::lay::rows(&self.shown(), window.columns) } else { 1 }
     }
 }
 
@@ -417,5 +363,11 @@ mod tests {
         assert_eq!(seen(&log), "y");
         log.scroll(-1, SMALL);
         assert_eq!(seen(&log), "sx");
+        for number in 0..9 {
+            log.push(&format!("2026-11-21T03:08:15.000000+00:00 app[web.1]: {number}{}", "z".repeat(40)));
+        }
+        log.end();
+        assert!(log.search("app.web.1.: 4z", SMALL));
+        assert!(seen(&log).contains('4'), "what is found is in sight: {}", seen(&log));
     }
 }

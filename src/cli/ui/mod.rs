@@ -3,9 +3,11 @@
 //! `feed` tells what happens, `state` is what there is to show, `render` shows it; this file is the loop between them.
 //! Bytes of the terminal become keys as at the terminal of an `up`.
 
+mod acts;
 mod feed;
 mod keymap;
 mod lay;
+mod line;
 mod log;
 mod plain;
 mod render;
@@ -142,8 +144,11 @@ impl Screen<'_> {
     }
 
     /// Draws, where the screen is ours; on one that has just come, everything anew.
-    fn draw(&self, canvas: &mut Option<Canvas>, shown: &watch::Receiver<Option<u64>>) -> io::Result<()> {
+    fn draw(&mut self, canvas: &mut Option<Canvas>, shown: &watch::Receiver<Option<u64>>) -> io::Result<()> {
         let Some(number) = *shown.borrow() else { return Ok(()) };
+        // It may have changed before anybody listened, or while this job was stopped.
+        let (columns, rows) = terminal::size();
+        self.state.on(Event::Size(columns, rows));
         if canvas.as_ref().is_none_or(|canvas| canvas.number != number) {
             *canvas = Some(Canvas { number, terminal: Terminal::new(CrosstermBackend::new(io::stdout()))? });
         }

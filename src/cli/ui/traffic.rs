@@ -50,7 +50,7 @@ impl Traffic {
             Some((last, count)) if *last >= second => *count += 1,
             _ => dyno.counts.push_back((second, 1)),
         }
-        while dyno.counts.front().is_some_and(|(first, _)| *first <= second - WINDOW - 1) {
+        while dyno.counts.front().is_some_and(|(first, _)| *first < second - WINDOW) {
             dyno.counts.pop_front();
         }
     }

@@ -2,7 +2,8 @@
 
 use super::{Paint, heading, line, row};
 use crate::cli::ui::lay::{Places, from_column, pieces};
-use crate::cli::ui::log::{Line as Logged, Log};
+use crate::cli::ui::line::Line as Logged;
+use crate::cli::ui::log::Log;
 use crate::cli::ui::state::{Pane, State};
 use ratatui::Frame;
 use ratatui::layout::Rect;

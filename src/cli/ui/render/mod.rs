@@ -34,6 +34,10 @@ impl Paint {
 
 /// Draws it.
 pub(super) fn draw(state: &State, paint: Paint, frame: &mut Frame<'_>) {
+    // The terminal may be of another size by now; the next picture is.
+    if (frame.area().width, frame.area().height) != state.size {
+        return;
+    }
     let places = Places::of(state);
     line(frame, places.title, title(state, paint));
     if state.link == Link::Running {
