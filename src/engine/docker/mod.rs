@@ -48,6 +48,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 /// Builds and waits may take any time; bollard wants a number.
@@ -79,6 +80,8 @@ struct Shared {
     terms: Mutex<create::Terms>,
     /// Removals under way; a sweep waits for them.
     cleanups: TaskTracker,
+    /// How many dynos are being started.
+    launches: watch::Sender<usize>,
 }
 
 /// Finds the engine that `requested` (`--engine`: a URL, `docker`, `podman`, a context's name) or the environment
@@ -112,6 +115,7 @@ pub async fn find(
         folders: Mutex::default(),
         terms: Mutex::new(terms),
         cleanups: TaskTracker::new(),
+        launches: watch::Sender::new(0),
     };
     Ok(DockerEngine { shared: Arc::new(shared) })
 }
