@@ -38,13 +38,14 @@ where
         .with_upgrades();
     let mut connection = pin!(connection);
     let mut draining = false;
+    let (mut force, mut drain) = (shared.force.raised(), shared.drain.raised());
     loop {
         tokio::select! {
             biased;
-            () = shared.force.cancelled() => return,
+            () = &mut force => return,
             // What ended it is in the log of its exchanges.
             _ = connection.as_mut() => break,
-            () = shared.drain.cancelled(), if !draining => {
+            () = &mut drain, if !draining => {
                 connection.as_mut().graceful_shutdown();
                 draining = true;
             }
@@ -53,7 +54,7 @@ where
     if let Some(tunnel) = wire.take_tunnel() {
         tokio::select! {
             biased;
-            () = shared.force.cancelled() => {}
+            () = &mut force => {}
             () = Box::pin(tunnel.run::<S>(shared.config.timeouts.idle)) => {}
         }
     }

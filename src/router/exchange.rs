@@ -56,7 +56,7 @@ pub(super) struct Arrival {
 /// Answers one request of a client.
 pub(super) async fn run(client: Arc<dyn Client>, arrival: Arrival) -> Result<Response<ResponseBody>, Cut> {
     let Arrival { parts, body, framing, closes, upgrade, continues } = arrival;
-    let shared = Arc::clone(client.shared());
+    let shared = client.shared();
     let live = shared.registry.current();
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let Some(index) = live.table.find(host) else {
@@ -64,10 +64,11 @@ pub(super) async fn run(client: Arc<dyn Client>, arrival: Arrival) -> Result<Res
         let unread = closes || framing != Framing::None;
         return Ok(Page::NoSuchApp.response(&*client, 404, None, unread));
     };
+    let in_flight = admit(shared, &live, index, &parts.headers, upgrade.is_some());
     let mut exchange = Exchange {
-        record: Some(Box::new(Record::begin(&parts, client.origin(), &shared))),
+        record: Some(Box::new(Record::begin(&parts, client.origin(), shared))),
         in_flight: None,
-        live: Arc::clone(&live),
+        live,
         app: index,
         received: shared.clock.unix_millis(),
         began: Instant::now(),
@@ -76,7 +77,7 @@ pub(super) async fn run(client: Arc<dyn Client>, arrival: Arrival) -> Result<Res
         continues,
         client,
     };
-    match admit(&shared, &live, index, &parts.headers, upgrade.is_some()) {
+    match in_flight {
         Ok(in_flight) => exchange.in_flight = Some(in_flight),
         Err(failure) => return exchange.fail(failure),
     }
@@ -120,10 +121,9 @@ impl Exchange {
         body: ClientBody,
         upgrade: Option<OnUpgrade>,
     ) -> Result<Response<ResponseBody>, Cut> {
-        let shared = Arc::clone(self.client.shared());
-        let live = Arc::clone(&self.live);
-        let app = live.table.apps[self.app].app.as_str();
-        let session = affinity::session(&shared, app, &parts.headers);
+        let client = Arc::clone(&self.client);
+        let shared = client.shared();
+        let session = affinity::session(shared, &self.route().app, &parts.headers);
         let session = session.as_deref();
         let head_only = parts.method == Method::HEAD;
         let host = parts.headers.get(HOST).cloned();
@@ -136,7 +136,7 @@ impl Exchange {
         }
         match answer {
             Ok((lease, mut parts)) => {
-                affinity::remember(&shared, app, session, &lease, host.as_ref(), &mut parts.headers);
+                affinity::remember(shared, &self.route().app, session, &lease, host.as_ref(), &mut parts.headers);
                 self.relay(lease, parts, head_only, upgrade).await
             }
             Err(attempt) => self.fail(attempt.failure),
@@ -151,8 +151,7 @@ impl Exchange {
         body: ClientBody,
         upgrade: bool,
     ) -> Result<(Lease, response::Parts), Attempt> {
-        let shared = Arc::clone(self.client.shared());
-        let lease = checkout(&shared, &self.route().app, session).await.map_err(|none| {
+        let lease = checkout(self.client.shared(), &self.live, &self.route().app, session).await.map_err(|none| {
             if let (Some(slot), Some(record)) = (&none.tried, &mut self.record) {
                 record.dyno = Some((Arc::clone(&slot.name), self.began.elapsed()));
             }

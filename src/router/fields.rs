@@ -1,5 +1,6 @@
 //! Where the header lines of a head lie, as its strict scan has found them: what is known once is not looked for again.
 
+use super::headers::ADDED;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -56,6 +57,3 @@ impl Fields {
         headers
     }
 }
-
-/// Headers that the router adds to a head, at most.
-const ADDED: usize = 8;

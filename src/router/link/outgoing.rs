@@ -118,7 +118,10 @@ impl Outgoing {
         self.lines.clear();
         let (mark, query) = parts.uri.query().map_or(("", ""), |query| ("?", query));
         // Path and query, whatever form the client's target has; of an empty path this is the root (§5).
-        let path = parts.uri.path();
+        let path = match parts.uri.path() {
+            "" => "/",
+            path => path,
+        };
         for word in [parts.method.as_str(), " ", path, mark, query, " HTTP/1.1\r\n"] {
             self.lines.extend_from_slice(word.as_bytes());
         }
