@@ -14,35 +14,7 @@ use bollard::container::AttachContainerResults;
 use bollard::query_parameters::{CreateContainerOptionsBuilder, RemoveVolumeOptions, ResizeContainerTTYOptionsBuilder};
 use bytes::Bytes;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::timeout;
-
-/// What is left of a dyno is removed after its successor has started, but no later than this: both at once take longer,
-/// and somebody waits for the start alone.
-const REMOVED_AFTER: Duration = Duration::from_secs(2);
-
-/// A dyno is being started.
-struct Launch<'a>(&'a watch::Sender<usize>);
-
-impl<'a> Launch<'a> {
-    fn begin(launches: &'a watch::Sender<usize>) -> Self {
-        launches.send_modify(|count| *count += 1);
-        Self(launches)
-    }
-}
-
-impl Drop for Launch<'_> {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
-    }
-}
-
-/// Resolves when no dyno is being started, or when that has taken too long.
-async fn no_launch(launches: &watch::Sender<usize>) {
-    let mut count = launches.subscribe();
-    let _ = timeout(REMOVED_AFTER, count.wait_for(|count| *count == 0)).await;
-}
+use tokio::sync::{mpsc, oneshot};
 
 /// What is removed with a dyno, however it ends: by its task, by a launch that fails or is given up.
 pub(super) struct Leftovers {
@@ -64,7 +36,7 @@ impl Drop for Leftovers {
         let (identity, run) = (std::mem::take(&mut self.identity), std::mem::take(&mut self.run));
         let tracker = shared.cleanups.clone();
         tracker.spawn(async move {
-            no_launch(&shared.launches).await;
+            shared.launches.over().await;
             // What stays is labelled, and goes with the next sweep.
             let _ = shared.remove(&container).await;
             for volume in volumes {
@@ -82,7 +54,7 @@ pub(super) async fn launch(
     events: EventSink,
     output: OutputSink,
 ) -> Result<Box<dyn Instance>, EngineError> {
-    let _launch = Launch::begin(&shared.launches);
+    let _launch = shared.launches.begin();
     let name = labels::container(&spec);
     let mut leftovers = Leftovers {
         shared: Arc::clone(shared),
@@ -269,13 +241,10 @@ impl DockerInstance {
 
 #[cfg(test)]
 mod tests {
-    use super::{Launch, REMOVED_AFTER, Refused, Terms, fewer_terms, judge, no_launch};
+    use super::{Refused, Terms, fewer_terms, judge};
     use crate::engine::Finding;
     use crate::engine::docker::testing::spec;
     use bollard::errors::Error;
-    use std::time::Duration;
-    use tokio::sync::watch;
-    use tokio::time::{Instant, sleep};
 
     const FRAME: &str = "OCI runtime create failed: container_linux.go:380: starting container process caused: ";
 
@@ -315,23 +284,5 @@ mod tests {
         assert_eq!(fewer_terms(&all, &unseen), Some(Terms::default()));
         assert_eq!(fewer_terms(&Terms::default(), &unseen), None);
         assert_eq!(fewer_terms(&all, &Err(refused("out of addresses"))), None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn leftovers_wait_for_a_start_but_not_for_one_that_hangs() {
-        let launches = watch::Sender::new(0);
-        let began = Instant::now();
-        no_launch(&launches).await;
-        assert_eq!(began.elapsed(), Duration::ZERO);
-        let first = Launch::begin(&launches);
-        let start = async {
-            sleep(Duration::from_millis(300)).await;
-            drop(first);
-        };
-        tokio::join!(no_launch(&launches), start);
-        assert_eq!(began.elapsed(), Duration::from_millis(300));
-        let _hangs = Launch::begin(&launches);
-        no_launch(&launches).await;
-        assert_eq!(began.elapsed(), Duration::from_millis(300) + REMOVED_AFTER);
     }
 }
