@@ -2,19 +2,24 @@
 
 use super::Shared;
 use super::failure::Failure;
-use super::pool::{DialFailure, Link, Slot};
+use super::link::Link;
+use super::pool::{DialFailure, Slot};
 use super::registry::Live;
+use super::traffic::Passage;
 use crate::model::dyno::DynoState;
 use crate::model::limits::CONNECT_ATTEMPTS;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
+use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
 /// A connection to a dyno for one request.
 pub(super) struct Lease {
     pub(super) slot: Arc<Slot>,
     pub(super) link: Box<Link>,
+    /// Counts the request, until it is over or was upgraded.
+    pub(super) _passage: Passage,
 }
 
 /// No connection: why, and the dyno that was tried last.
@@ -38,26 +43,27 @@ enum Step {
 }
 
 /// Finds a dyno of the app named `app` and a connection to it: a pooled one or a new one. `wanted` is the dyno of the
-/// client's session, tried first.
-pub(super) async fn checkout(shared: &Shared, app: &str, wanted: Option<&str>) -> Result<Lease, NoLease> {
+/// client's session, tried first. `live` is the table that the app was just found in.
+pub(super) async fn checkout(shared: &Shared, live: &Live, app: &str, wanted: Option<&str>) -> Result<Lease, NoLease> {
     let timeouts = &shared.config.timeouts;
     let give_up = Instant::now() + timeouts.queue;
     // Subscribed to before the first wait, after which the table is looked at again.
     let mut changes = None;
     let mut tried: Vec<Arc<Slot>> = Vec::new();
     let mut last = Failure::Refused;
+    let mut newer: Option<Arc<Live>> = None;
     loop {
-        let live = shared.registry.current();
-        match next_step(shared, &live, app, wanted, &tried, last) {
-            Step::Try(slot) => match connect(shared, &slot).await {
-                Ok(link) => return Ok(Lease { slot, link }),
-                Err(failure) => {
+        match next_step(shared, newer.as_deref().unwrap_or(live), app, wanted, &tried, last) {
+            Step::Try(slot) => match (slot.traffic.enter(), connect(shared, &slot).await) {
+                (passage, Ok(link)) => return Ok(Lease { slot, link, _passage: passage }),
+                (_, Err(failure)) => {
                     slot.quarantine(timeouts.quarantine);
                     last = match failure {
                         DialFailure::Refused => Failure::Refused,
                         DialFailure::TimedOut => Failure::ConnectTimeout,
                     };
                     tried.push(slot);
+                    newer = Some(shared.registry.current());
                 }
             },
             Step::Fail(failure) => {
@@ -67,6 +73,7 @@ pub(super) async fn checkout(shared: &Shared, app: &str, wanted: Option<&str>) -
             Step::Wait(until, failure) => {
                 let Some(changes) = &mut changes else {
                     changes = Some(shared.registry.changes());
+                    newer = Some(shared.registry.current());
                     continue;
                 };
                 let wake = until.map_or(give_up, |until| until.min(give_up));
@@ -81,6 +88,7 @@ pub(super) async fn checkout(shared: &Shared, app: &str, wanted: Option<&str>) -
                     return Err(failure.into());
                 }
                 changes.borrow_and_update();
+                newer = Some(shared.registry.current());
             }
         }
     }
@@ -129,16 +137,13 @@ fn next_step(
 }
 
 async fn connect(shared: &Shared, slot: &Slot) -> Result<Box<Link>, DialFailure> {
-    let passage = slot.traffic.enter();
     if shared.pools() {
         let max_idle = shared.config.timeouts.pool_idle;
-        if let Some(mut link) = poll_fn(|cx| Poll::Ready(slot.take_idle(max_idle, cx))).await {
-            link.passage = Some(passage);
+        // However many of them have closed: a task that has used up its turn sees all of them as open.
+        if let Some(link) = unconstrained(poll_fn(|cx| Poll::Ready(slot.take_idle(max_idle, cx)))).await {
             return Ok(link);
         }
     }
     // Boxed, so that it takes no room in a request that needs no new connection.
-    let mut link = Box::pin(slot.dial(&*shared.dial, &shared.config.timeouts)).await?;
-    link.passage = Some(passage);
-    Ok(link)
+    Box::pin(slot.dial(&*shared.dial, &shared.config.timeouts)).await
 }

@@ -3,11 +3,12 @@
 use super::Shared;
 use super::client::Origin;
 use super::config::Generation;
-use super::dyno_io::Continue;
 use super::head::Framing;
+use super::link::Continue;
 use super::nel;
 use super::splice::write_line;
 use crate::clock::Clock;
+use bytes::Bytes;
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION, SERVER, SET_COOKIE, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE, VIA,
@@ -23,6 +24,9 @@ const REQUEST_START: HeaderName = HeaderName::from_static("x-request-start");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const CONNECT_TIME: HeaderName = HeaderName::from_static("connect-time");
 const TOTAL_ROUTE_TIME: HeaderName = HeaderName::from_static("total-route-time");
+
+/// Headers that the router adds to a head, at most.
+pub(super) const ADDED: usize = 12;
 
 /// Never dropped for being named in `Connection` (§5).
 const PROTECTED: [HeaderName; 9] =
@@ -64,13 +68,14 @@ pub(super) fn request_id(headers: &HeaderMap, clock: &Clock, generation: Generat
             }
             id.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
         }
-        value(&id)
+        owned(id)
     })
 }
 
 /// The chain the client sent, with its own address at the right end.
 pub(super) fn forwarded_for(headers: &HeaderMap, origin: Origin) -> HeaderValue {
-    appended(headers, &FORWARDED_FOR, &origin.peer.to_canonical().to_string())
+    let peer = origin.peer.to_canonical().to_string();
+    if headers.contains_key(FORWARDED_FOR) { appended(headers, &FORWARDED_FOR, &peer) } else { owned(peer) }
 }
 
 /// Whether `Connection` asks for an upgrade; its list may be separated by commas or spaces (§11).
@@ -100,6 +105,8 @@ pub(super) fn expects_continue(headers: &HeaderMap) -> bool {
 
 /// Turns a client's request headers into those the dyno sees (§5).
 pub(super) fn to_dyno(headers: &mut HeaderMap, request: &Inbound<'_>, shared: &Shared) {
+    // Once, and not as it fills.
+    headers.reserve(ADDED);
     drop_hop_by_hop(headers);
     headers.remove(EXPECT);
     if request.continues == Continue::Awaited {
@@ -111,7 +118,7 @@ pub(super) fn to_dyno(headers: &mut HeaderMap, request: &Inbound<'_>, shared: &S
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if https { "https" } else { "http" }));
     headers.insert(FORWARDED_PORT, shared.config.forwarded_port.unwrap_or(request.origin.port).into());
     headers.insert(REQUEST_START, u64::try_from(request.received).unwrap_or(0).into());
-    headers.insert(VIA, appended(headers, &VIA, shared.via(request.origin)));
+    add_via(headers, shared.via(request.origin));
     set_framing(headers, request, shared.config.is_legacy());
     if shared.config.is_legacy() {
         let millis = value(&request.connect.as_millis().to_string());
@@ -165,7 +172,7 @@ fn plain_host(headers: &mut HeaderMap) {
 /// Turns a dyno's response headers into those the client sees (§6).
 pub(super) fn to_client(headers: &mut HeaderMap, bodiless: bool, origin: Origin, shared: &Shared) {
     drop_hop_by_hop(headers);
-    headers.insert(VIA, appended(headers, &VIA, shared.via(origin)));
+    add_via(headers, shared.via(origin));
     if !headers.contains_key(SERVER) {
         headers.insert(SERVER, HeaderValue::from_static(shared.server()));
     }
@@ -227,11 +234,14 @@ fn connection_tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .filter(|token| !token.is_empty())
 }
 
+fn add_via(headers: &mut HeaderMap, router: &'static str) {
+    let via =
+        if headers.contains_key(VIA) { appended(headers, &VIA, router) } else { HeaderValue::from_static(router) };
+    headers.insert(VIA, via);
+}
+
 /// Every value of a list header, and one more, in one line.
 fn appended(headers: &HeaderMap, name: &HeaderName, last: &str) -> HeaderValue {
-    if !headers.contains_key(name) {
-        return value(last);
-    }
     let mut chain = Vec::new();
     for one in headers.get_all(name).iter().filter(|one| !one.is_empty()) {
         chain.extend_from_slice(one.as_bytes());
@@ -244,4 +254,9 @@ fn appended(headers: &HeaderMap, name: &HeaderName, last: &str) -> HeaderValue {
 /// A value made of digits, names and addresses, which is always one.
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// The same, without a copy.
+fn owned(text: String) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
