@@ -119,7 +119,7 @@ impl Control {
                 break name;
             }
         };
-        let (dyno, place) = start(&deployed, name, &runnable, request);
+        let (dyno, place) = start(&deployed, &name, &runnable, request);
         self.0.list(&mut board, dyno, place.clone());
         drop(board);
         self.0.tell();
@@ -200,7 +200,7 @@ impl Board {
 
 fn start(
     deployed: &Arc<Deployed>,
-    name: DynoName,
+    name: &DynoName,
     runnable: &slate::Runnable,
     request: &OneOffRequest,
 ) -> (Arc<Dyno>, Place) {
