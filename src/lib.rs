@@ -8,7 +8,7 @@
 //! | face | `api` | everything below but `cli` |
 //! | meeting | `platform` | everything below |
 //! | parts | `dyno`, `router`, `manifest` | services and vocabulary; not one another |
-//! | services | `engine`, `logs`, `registry` | vocabulary; `engine` also `registry`, for Docker's sign-ins |
+//! | services | `engine`, `logs`, `heroku`, `registry` | vocabulary; `engine` also `registry`, for Docker's sign-ins |
 //! | vocabulary | `model` | nothing of ours |
 //! | anywhere | `clock`, `diagnostic` | nothing of ours |
 //!
@@ -20,6 +20,7 @@ pub mod clock;
 pub mod diagnostic;
 pub mod dyno;
 pub mod engine;
+pub mod heroku;
 pub mod logs;
 pub mod manifest;
 pub mod model;

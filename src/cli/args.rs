@@ -1,5 +1,6 @@
 //! The command line, as clap reads it. Names and habits are the Heroku CLI's where it has them.
 
+pub(super) mod heroku;
 mod running;
 pub(super) mod steer;
 
@@ -16,6 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use running::seconds;
 use std::path::PathBuf;
+use heroku::Container;
 use steer::Steer;
 
 /// Headings and names stand out a little; nothing else.
@@ -119,6 +121,8 @@ pub(super) enum Command {
     Trust(Trust),
     #[command(flatten)]
     Steer(Steer),
+    #[command(flatten)]
+    Container(Container),
     /// Check the engine and this machine
     Doctor,
     /// Print a completion script for a shell
@@ -141,7 +145,9 @@ impl Command {
             Self::Attach(args) => &args.instance,
             Self::PsExec(args) => &args.instance,
             Self::Steer(args) => args.instance()?,
-            Self::Logs(_) | Self::Trust(_) | Self::Doctor | Self::Completion { .. } => return None,
+            Self::Logs(_) | Self::Trust(_) | Self::Container(_) | Self::Doctor | Self::Completion { .. } => {
+                return None;
+            }
         };
         instance.name.as_deref()
     }

@@ -14,6 +14,7 @@ mod down;
 mod explain;
 mod fail;
 mod hand;
+mod heroku;
 mod keys;
 mod line_editor;
 mod logs;
@@ -104,7 +105,9 @@ async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError>
         Command::Run(args) => one_off::run(&session, args).await,
         Command::Logs(args) => logs::run(&session, args).await,
         Command::Explain(args) => explain::run(&session, args).await,
+        Command::Steer(args) if args.at_heroku().is_some() => heroku::releases::run(&session, args).await,
         Command::Steer(args) => steer::run(&session, args).await,
+        Command::Container(args) => heroku::run(&session, args).await,
         Command::Trust(args) => trust::run(&session, args).await,
         Command::Doctor => Ok(doctor::run(&session).await),
         Command::Completion { .. } => Ok(ExitCode::SUCCESS),

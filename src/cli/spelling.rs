@@ -46,6 +46,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("Config", &["config", "config:get", "config:set", "config:unset", "config:edit"]),
     ("Releases", &["releases", "releases:info", "releases:output", "rollback"]),
+    ("Heroku", &["container:release", "container:promote", "container:rm"]),
     (
         "While it runs",
         &[

@@ -67,6 +67,9 @@ pub enum PlatformError {
     /// The local certificate authority.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// An app at Heroku.
+    #[error(transparent)]
+    Heroku(#[from] super::heroku::Fault),
     /// A process type that the app does not have.
     #[error("{app} has no process type `{name}`; it has {known}")]
     NoSuchType {
@@ -118,6 +121,7 @@ impl PlatformError {
             Self::Engine(EngineError::Unreachable { .. } | EngineError::Gone { .. }) => ExitCode::Engine,
             Self::Build { .. } | Self::Engine(EngineError::Build(_)) => ExitCode::Build,
             Self::Refused { .. } | Self::ReleaseFailed { .. } => ExitCode::Release,
+            Self::Heroku(fault) => fault.exit_code(),
             Self::Interrupted => ExitCode::Interrupted,
             Self::AlreadyRunning { .. }
             | Self::Engine(EngineError::DiskFull(_) | EngineError::Operation { .. })
@@ -126,6 +130,12 @@ impl PlatformError {
             | Self::Unable { .. }
             | Self::Io { .. } => ExitCode::Failed,
         }
+    }
+}
+
+impl From<crate::heroku::HerokuError> for PlatformError {
+    fn from(error: crate::heroku::HerokuError) -> Self {
+        Self::Heroku(error.into())
     }
 }
 

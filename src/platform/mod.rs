@@ -10,6 +10,7 @@ pub mod down;
 pub mod env;
 pub mod error;
 pub mod front;
+pub mod heroku;
 pub mod interrupt;
 pub mod one_off;
 pub mod port;
