@@ -110,7 +110,8 @@ impl Client {
             let ask =
                 Ask { method: Method::GET, path, accept: ACCEPTED, body: Bytes::new(), range: Some(range.as_str()) };
             let answer = self.send(&ask).await?;
-            let next = text_of(answer.headers(), "next-range").filter(|_| answer.status() == StatusCode::PARTIAL_CONTENT);
+            let next =
+                text_of(answer.headers(), "next-range").filter(|_| answer.status() == StatusCode::PARTIAL_CONTENT);
             let page: Vec<T> = self.read(&ask, answer).await?;
             let empty = page.is_empty();
             all.extend(page);

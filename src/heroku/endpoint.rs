@@ -63,7 +63,9 @@ impl Endpoint {
         match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTPS => {}
             Some(scheme) if *scheme == Scheme::HTTP && is_loopback(authority.host()) => {}
-            Some(scheme) if *scheme == Scheme::HTTP => return Err("is plain HTTP, which only this machine is spoken to in"),
+            Some(scheme) if *scheme == Scheme::HTTP => {
+                return Err("is plain HTTP, which only this machine is spoken to in");
+            }
             _ => return Err("begins with neither https:// nor http://"),
         }
         let scheme = uri.scheme_str().unwrap_or("https");

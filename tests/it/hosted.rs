@@ -84,7 +84,9 @@ fn r9_a_rollback_at_heroku_shows_its_release_phase_and_returns_4_when_it_fails()
     bad.expect_err("error: the release command of v8 failed; shop goes on with what ran before");
     bad.expect_err("dynosim releases:output v8 -a shop");
     let refused = run(&heroku, &project, "rollback v5 -a shop");
-    refused.expect_code(1).expect_err("error: Cannot roll back to a release that failed. (422 invalid_params, request 9c1f0002");
+    refused
+        .expect_code(1)
+        .expect_err("error: Cannot roll back to a release that failed. (422 invalid_params, request 9c1f0002");
     assert!(heroku.world().streamed.iter().all(|asked| asked.authorization.is_none()), "the key goes to the API alone");
 }
 
@@ -110,7 +112,12 @@ fn refusals_are_in_heroku_s_words_with_what_to_do() {
         run(&heroku, &project, words).expect_code(code).expect_err(&format!("error: {text}")).expect_err(help);
     };
     says("releases -a shpo", 1, "Couldn't find that app. (404 not_found, request 9c1f0002", "the spelling of -a");
-    says("releases -a foreign", 1, "You do not have access to the app foreign. (403 forbidden", "the key in HEROKU_API_KEY");
+    says(
+        "releases -a foreign",
+        1,
+        "You do not have access to the app foreign. (403 forbidden",
+        "the key in HEROKU_API_KEY",
+    );
     says("releases:info v99 -a shop", 1, "Couldn't find that release. (404", "");
     says("releases -a ../account", 1, "Couldn't find that app. (404", "");
     heroku.fails(&[("GET", Trouble::Refuse(403, "two_factor", "A second authentication factor is required.", &[]))]);
@@ -130,7 +137,10 @@ fn no_key_a_wrong_key_and_a_strange_api_are_told_apart_and_no_key_is_shown() {
         (output.status.code().unwrap(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
     };
     let (code, text) = with(&[]);
-    assert!(code == 1 && text.contains("there is no API key for 127.0.0.1:") && text.contains("heroku auth:token"), "{text}");
+    assert!(
+        code == 1 && text.contains("there is no API key for 127.0.0.1:") && text.contains("heroku auth:token"),
+        "{text}"
+    );
     let (code, text) = with(&[("HEROKU_API_KEY", "wrong-key-0815")]);
     assert!(code == 1 && text.contains("Invalid credentials provided. (401 unauthorized"), "{text}");
     assert!(text.contains("the key in HEROKU_API_KEY is not taken") && !text.contains("0815"), "{text}");
@@ -149,18 +159,28 @@ fn what_only_reads_is_asked_again_and_what_changes_something_is_not() {
     let broken = Trouble::Refuse(503, "service_unavailable", "Try again.", &[]);
     heroku.fails(&[("GET", broken.clone()), ("GET", Trouble::HangUp), ("GET", Trouble::Html(502))]);
     let list = run(&heroku, &project, "releases -a shop");
-    list.expect_code(0).expect_err("answers 503; trying again in 0.5 s").expect_err("does not answer; trying again in 1.0 s");
+    list.expect_code(0)
+        .expect_err("answers 503; trying again in 0.5 s")
+        .expect_err("does not answer; trying again in 1.0 s");
     heroku.fails(&[("POST", broken)]);
-    run(&heroku, &project, "rollback v3 -a shop").expect_code(1).expect_err("Try again. (503").expect_err("the fault is Heroku's");
+    run(&heroku, &project, "rollback v3 -a shop")
+        .expect_code(1)
+        .expect_err("Try again. (503")
+        .expect_err("the fault is Heroku's");
     heroku.fails(&[("POST", Trouble::HangUp)]);
     let lost = run(&heroku, &project, "rollback v3 -a shop");
-    lost.expect_code(1).expect_err("did not answer POST /apps/shop/releases").expect_err("whether it was done is not known");
+    lost.expect_code(1)
+        .expect_err("did not answer POST /apps/shop/releases")
+        .expect_err("whether it was done is not known");
     assert_eq!(heroku.world().changes().len(), 2, "neither was sent twice");
     let limit = |after| Trouble::Refuse(429, "rate_limit", "Your account reached the API rate limit.", after);
     heroku.fails(&[("POST", limit(&[("retry-after", "0")]))]);
     run(&heroku, &project, "rollback v3 -a shop").expect_code(0).expect_err("answers 429; trying again in 0.0 s");
     heroku.fails(&[("GET", limit(&[("retry-after", "600")]))]);
-    run(&heroku, &project, "releases -a shop").expect_code(1).expect_err("reached the API rate limit. (429").expect_err("75 more requests");
+    run(&heroku, &project, "releases -a shop")
+        .expect_code(1)
+        .expect_err("reached the API rate limit. (429")
+        .expect_err("75 more requests");
 }
 
 #[test]

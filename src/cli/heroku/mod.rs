@@ -54,12 +54,13 @@ fn vouched(session: &Session, shipment: &Shipment, app: &str, allow_untested: bo
     let passed = ledger(session)?;
     for (process_type, image) in shipment.untested(&passed) {
         if !allow_untested {
-            return Err(Fault::Untested { app: app.into(), process_type: process_type.clone(), image: image.clone() }.into());
+            return Err(
+                Fault::Untested { app: app.into(), process_type: process_type.clone(), image: image.clone() }.into()
+            );
         }
-        session.printer.warn(&format!(
-            "{process_type} {} is untested; taken because of --allow-untested",
-            image.short()
-        ));
+        session
+            .printer
+            .warn(&format!("{process_type} {} is untested; taken because of --allow-untested", image.short()));
     }
     Ok(())
 }

@@ -1,22 +1,11 @@
-//! temporary
+//! The registry of Heroku's apps, as `container:release` and `container:promote` need it.
+
+use crate::cli::push;
 use crate::cli::session::Session;
-use crate::model::image::ImageId;
-use crate::model::process_type::ProcessType;
 use crate::platform::PlatformError;
-use crate::platform::heroku::{Hosted, Registry, RegistryFault};
+use crate::platform::heroku::Hosted;
+use crate::platform::push::AppImages;
 
-pub(super) struct Images;
-
-pub(super) fn of(_session: &Session, _hosted: &Hosted) -> Result<Images, PlatformError> {
-    Ok(Images)
-}
-
-#[async_trait::async_trait]
-impl Registry for Images {
-    async fn latest(&self, _app: &str, _process_type: &ProcessType) -> Result<Option<ImageId>, RegistryFault> {
-        Ok(None)
-    }
-    async fn copy(&self, _from: &str, _to: &str, _process_type: &ProcessType) -> Result<(), RegistryFault> {
-        Ok(())
-    }
+pub(super) fn of(session: &Session, _hosted: &Hosted) -> Result<AppImages, PlatformError> {
+    push::images(session)
 }

@@ -130,11 +130,11 @@ impl Fault {
             Self::NothingPushed { app, process_type } => {
                 format!("push it first: `dynosim container:push {process_type} -a {app}`")
             }
-            Self::Untested { .. } => {
-                "test it with `dynosim test` and push that, or say --allow-untested".into()
-            }
+            Self::Untested { .. } => "test it with `dynosim test` and push that, or say --allow-untested".into(),
             Self::NotWhatRuns { app, process_type, .. } => {
-                format!("release it there first, with `dynosim container:release {process_type} -a {app}`, and see that it works")
+                format!(
+                    "release it there first, with `dynosim container:release {process_type} -a {app}`, and see that it works"
+                )
             }
             Self::Differs { .. } => "nothing was released; look who else pushes, and do it again".into(),
             Self::ReleaseFailed { app, version, .. } => {
