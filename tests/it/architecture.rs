@@ -9,15 +9,16 @@ const MAY: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("clock", &[]),
     ("diagnostic", &[]),
-    ("engine", &["model"]),
+    ("engine", &["model", "registry"]),
     ("heroku", &["model"]),
     ("logs", &["model"]),
+    ("registry", &["model"]),
     ("dyno", &["model", "engine", "logs"]),
     ("router", &["model", "logs"]),
     ("manifest", &["model"]),
-    ("platform", &["model", "engine", "heroku", "logs", "dyno", "router", "manifest"]),
-    ("api", &["model", "engine", "heroku", "logs", "dyno", "router", "manifest", "platform"]),
-    ("cli", &["model", "engine", "heroku", "logs", "dyno", "router", "manifest", "platform", "api"]),
+    ("platform", &["model", "engine", "heroku", "registry", "logs", "dyno", "router", "manifest"]),
+    ("api", &["model", "engine", "heroku", "registry", "logs", "dyno", "router", "manifest", "platform"]),
+    ("cli", &["model", "engine", "heroku", "registry", "logs", "dyno", "router", "manifest", "platform", "api"]),
 ];
 
 /// Crates that stay in one place.
@@ -28,11 +29,12 @@ const HOMES: &[(&str, &[&str])] = &[
     ("indicatif", &["src/cli"]),
     ("serde_saphyr", &["src/manifest/yaml.rs"]),
     ("dotenvy", &["src/manifest"]),
-    ("hyper", &["src/router", "src/api", "src/heroku"]),
-    ("hyper_util", &["src/router", "src/api", "src/heroku"]),
-    ("hyper_rustls", &["src/heroku/connect.rs"]),
+    ("hyper", &["src/router", "src/api", "src/heroku", "src/registry"]),
+    ("hyper_util", &["src/router", "src/api", "src/heroku", "src/registry"]),
+    ("hyper_rustls", &["src/heroku/connect.rs", "src/registry/web.rs"]),
     ("annotate_snippets", &["src/diagnostic.rs"]),
     ("notify", &["src/platform/watch/eyes.rs"]),
+    ("flate2", &["src/registry/squeeze.rs"]),
     ("rcgen", &["src/platform/authority"]),
 ];
 
