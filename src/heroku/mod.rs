@@ -18,8 +18,6 @@ mod netrc;
 mod output;
 mod path;
 pub mod shapes;
-#[cfg(test)]
-mod tests;
 
 pub use client::{Client, Patience};
 pub use endpoint::{BadEndpoint, Endpoint};

@@ -180,3 +180,67 @@ fn removing_a_process_type_takes_its_image_from_the_app() {
     run(&heroku, &project, "container:rm -a shop").expect_code(2);
     run(&heroku, &project, "container:rm web").expect_code(2).expect_err("--app");
 }
+
+/// Runs Heroku's own CLI against the stand-in; `None` where it is not installed.
+fn heroku_cli(heroku: &StandIn, home: &std::path::Path, words: &str) -> Option<Finished> {
+    let program = std::env::var_os("DYNOSIM_HEROKU_CLI").unwrap_or_else(|| "heroku".into());
+    let mut command = std::process::Command::new(program);
+    command.args(words.split(' ')).env_clear().env("PATH", std::env::var_os("PATH")?).env("HOME", home);
+    command.env("HEROKU_HOST", heroku.url()).env("HTTP_PROXY", heroku.url()).env("NO_PROXY", "");
+    command.env("HEROKU_API_KEY", KEY).env("HEROKU_PARTICLEBOARD_URL", heroku.url());
+    for off in ["DISABLE_TELEMETRY", "HEROKU_SKIP_NEW_VERSION_CHECK"] {
+        command.env(off, "true");
+    }
+    command.env("HEROKU_DISABLE_AUTOUPDATE", "1").env("HEROKU_NOTIFICATIONS", "0").env("NO_COLOR", "1");
+    let output = command.stdin(std::process::Stdio::null()).output().ok()?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Some(Finished { status: output.status, out: text(&output.stdout), err: text(&output.stderr) })
+}
+
+/// Words alone: each program makes columns, rules and the lines of a warning its own way.
+fn words(text: &str) -> Vec<String> {
+    let text = text.replace("Warning:", "warning:").replace("heroku rollback", "dynosim rollback").replace(" -a shop", "");
+    // The CLI says this on stdout, dynosim with all else that is no result on stderr.
+    let text = text.replace("Running release command...", "");
+    let word = |word: &&str| !matches!(*word, "›" | "v" | "description" | "user" | "created_at") && !word.starts_with('─');
+    text.split_whitespace().filter(word).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_heroku_cli_and_dynosim_say_the_same_of_the_same_app() {
+    let (theirs, ours) = (StandIn::start(vec![shop()]), StandIn::start(vec![shop()]));
+    let (project, home) = (Project::empty("shop"), tempfile::tempdir().unwrap());
+    let failing = Phase::printing(&[b"migrating\n"], "failed");
+    for (line, phase) in [
+        ("releases -a shop", None),
+        ("releases:info v4 -a shop", None),
+        ("rollback -a shop", None),
+        ("rollback v4 -a shop", Some(Phase::printing(&[b"migrating\n", b"done\n"], "succeeded"))),
+        ("releases:output -a shop", None),
+        ("releases -a shop", None),
+        ("releases -a shpo", None),
+        ("rollback v3 -a shop", Some(failing)),
+        ("container:rm web -a shop", None),
+    ] {
+        for heroku in [&theirs, &ours] {
+            heroku.world().app("shop").phase.clone_from(&phase);
+        }
+        let Some(cli) = heroku_cli(&theirs, home.path(), line) else {
+            eprintln!("skipped, the Heroku CLI is not installed: the_heroku_cli_and_dynosim_say_the_same_of_the_same_app");
+            return;
+        };
+        let own = run(&ours, &project, line);
+        let fails = own.status.code() != Some(0);
+        // Of a release that fails, the CLI's `rollback` says nothing and ends well; errors are in the words of each.
+        assert!(fails || words(&cli.out) == words(&own.out), "{line}\n{}\n{}", cli.out, own.out);
+        if line.starts_with("rollback") && phase.is_none() {
+            assert_eq!(words(&cli.err), words(&own.err));
+        }
+        if line.contains("shpo") {
+            assert!(cli.err.contains("Couldn't find that app.") && cli.err.contains("not_found"), "{}", cli.err);
+            own.expect_err("Couldn't find that app. (404 not_found");
+        }
+    }
+    let (theirs, ours) = (theirs.world().changes(), ours.world().changes());
+    assert_eq!(theirs, ours, "and ask Heroku for the same changes");
+}

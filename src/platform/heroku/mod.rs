@@ -8,8 +8,6 @@ mod images;
 mod promote;
 mod release;
 mod running;
-#[cfg(test)]
-mod tests;
 mod watch;
 
 pub use fault::Fault;
