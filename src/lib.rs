@@ -8,7 +8,7 @@
 //! | face | `api` | everything below but `cli` |
 //! | meeting | `platform` | everything below |
 //! | parts | `dyno`, `router`, `manifest` | services and vocabulary; not one another |
-//! | services | `engine`, `logs`, `heroku` | vocabulary; not one another |
+//! | services | `engine`, `logs`, `heroku`, `registry` | vocabulary; `engine` also `registry`, for Docker's sign-ins |
 //! | vocabulary | `model` | nothing of ours |
 //! | anywhere | `clock`, `diagnostic` | nothing of ours |
 //!
@@ -25,4 +25,5 @@ pub mod logs;
 pub mod manifest;
 pub mod model;
 pub mod platform;
+pub mod registry;
 pub mod router;

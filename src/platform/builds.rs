@@ -6,6 +6,7 @@ use super::project::Project;
 use super::report::News;
 use super::state::StateDir;
 use super::store::{Builds, Built, Images, Releases, Synced};
+use super::tested::Ledger;
 use crate::engine::context::fingerprint;
 use crate::engine::{BuildEvent, BuildPlan, Engine, EngineError};
 use crate::model::app::Build;
@@ -88,12 +89,14 @@ pub async fn build(
     Ok(slug)
 }
 
-/// Images that must stay: what was last built, and what a rollback may need.
+/// Images that must stay: what was last built, what a rollback may need, and what has a version.
 pub fn used(state: &StateDir, known: &Builds) -> Result<Vec<ImageId>, PlatformError> {
     let releases = Releases::open(state).map_err(PlatformError::io("read the releases"))?;
     let mut images: Vec<ImageId> = known.value.values().map(|built| built.image.clone()).collect();
     images.extend(Synced::open(state.file("synced.json")).value);
     images.extend(images_kept(&releases, RELEASES_KEPT));
+    let ledger = Ledger::open(state).map_err(PlatformError::io("read the ledger of tested images"))?;
+    images.extend(ledger.versioned_images());
     Ok(images)
 }
 

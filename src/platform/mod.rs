@@ -20,6 +20,7 @@ pub mod report;
 pub mod slate;
 pub mod state;
 pub mod store;
+pub mod tested;
 pub mod trust;
 pub mod up;
 pub mod watch;

@@ -8,6 +8,7 @@
 //!   journal/        the log
 //!   background.log  what an `up -d` said after it had let go of its caller
 //!   releases.jsonl  releases, one line each
+//!   ledger.jsonl    tested images, versions and pushes, one line each; with ledger.head and ledger.lock
 //!   builds.json     what was last built from what
 //!   builds.lock     held while a command builds
 //!   sweep.lock      held while a command cleans up; shared while a run registers
