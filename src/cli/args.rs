@@ -15,9 +15,9 @@ use crate::model::timeouts::{BadTimeouts, Timeouts};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use heroku::Container;
 use running::seconds;
 use std::path::PathBuf;
-use heroku::Container;
 use steer::Steer;
 
 /// Headings and names stand out a little; nothing else.

@@ -22,6 +22,7 @@ mod news;
 mod one_off;
 mod printer;
 mod ps_exec;
+mod registries;
 mod remote;
 mod router_args;
 mod session;

@@ -88,7 +88,9 @@ impl HerokuError {
             Self::Unreachable { reason, .. } if reason.contains("certificate") => {
                 "behind a proxy with a certificate of its own, name its authority's file in SSL_CERT_FILE".into()
             }
-            Self::Unreachable { .. } => "look at the network, or at HEROKU_API_URL and HEROKU_HOST if one is set".into(),
+            Self::Unreachable { .. } => {
+                "look at the network, or at HEROKU_API_URL and HEROKU_HOST if one is set".into()
+            }
             Self::Lost { unknown: true, .. } => {
                 "whether it was done is not known: look with `dynosim releases -a APP` before doing it again".into()
             }
@@ -112,15 +114,23 @@ fn said(error: &shapes::Error, status: StatusCode, request: Option<&str>) -> Str
 fn refusal(status: StatusCode, error: &shapes::Error, key: &Origin) -> Option<String> {
     let more = error.url.as_ref().map(|url| format!("see {url}"));
     let help = match (status.as_u16(), error.id.as_str()) {
-        (401, _) => format!("the key in {key} is not taken: sign in again, or set HEROKU_API_KEY to a key that is valid"),
+        (401, _) => {
+            format!("the key in {key} is not taken: sign in again, or set HEROKU_API_KEY to a key that is valid")
+        }
         (402, _) => "Heroku waits for a payment of this account".into(),
-        (403, "two_factor") => "Heroku wants a second factor, which only its own tools can give; use a key that was made \
+        (403, "two_factor") => {
+            "Heroku wants a second factor, which only its own tools can give; use a key that was made \
                                 for this: `heroku authorizations:create`"
-            .into(),
+                .into()
+        }
         (403, _) => format!("the account of the key in {key} may not do this with the app"),
-        (404, _) if error.message.contains(" app") => "look at the spelling of -a, and whether the key's account can see the app".into(),
+        (404, _) if error.message.contains(" app") => {
+            "look at the spelling of -a, and whether the key's account can see the app".into()
+        }
         (409, _) => "something else changes the app just now; try again when it is done".into(),
-        (429, _) => "the account has asked too much within the hour; Heroku lets about 75 more requests a minute".into(),
+        (429, _) => {
+            "the account has asked too much within the hour; Heroku lets about 75 more requests a minute".into()
+        }
         (500.., _) => "the fault is Heroku's; https://status.heroku.com tells more".into(),
         _ => return more,
     };

@@ -10,7 +10,6 @@
 //! - An error is in Heroku's own words, with its id and the request's.
 
 mod client;
-mod connect;
 mod endpoint;
 mod error;
 mod key;

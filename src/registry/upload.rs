@@ -122,6 +122,18 @@ impl Client {
         }
     }
 
+    /// Has the registry take a blob over from another of its repositories. `false` when it does not do that.
+    pub async fn mount(&self, blob: &Blob, from: &str) -> Result<bool, RegistryError> {
+        if self.has(&blob.digest, blob.size).await? {
+            return Ok(true);
+        }
+        let Some(begun) = self.begin(blob, Some(from)).await? else { return Ok(true) };
+        // It wants the bytes instead; nobody sends them to that upload.
+        let make = || Request::builder().method(Method::DELETE).uri(&begun.place).body(web::bytes(Bytes::new()));
+        let _ = self.session.send("giving up an upload", &Pulse::new(), &make).await;
+        Ok(false)
+    }
+
     /// An upload of an earlier push that the registry still knows.
     async fn resumed(&self, blob: &Blob, sessions: &dyn Sessions) -> Result<Option<Upload>, RegistryError> {
         let Some(kept) = sessions.recall(blob) else { return Ok(None) };

@@ -1,8 +1,16 @@
 //! Commands about apps at Heroku, against the stand-in.
 
+use crate::docker_registry::DockerRegistry;
 use crate::harness::{Finished, Project};
 use crate::stand_in::{App, KEY, Phase, StandIn, Trouble};
+use bytes::Bytes;
+use dynosim::model::image::ImageId;
+use dynosim::model::process_type::ProcessType;
+use dynosim::platform::state::{Identity, StateDir};
+use dynosim::platform::tested::{Ledger, Tested, TestedImage, Verdict};
+use dynosim::registry::{Blob, Client, Digest, Host, Manifest, Patience, Repository, Sessions, Source, Tag};
 use serde_json::json;
+use std::sync::Arc;
 
 const WEB: &str = "sha256:a7af7a3b3d6e00000000000000000000000000000000000000000000000000a1";
 
@@ -84,7 +92,9 @@ fn r9_a_rollback_at_heroku_shows_its_release_phase_and_returns_4_when_it_fails()
     bad.expect_err("error: the release command of v8 failed; shop goes on with what ran before");
     bad.expect_err("dynosim releases:output v8 -a shop");
     let refused = run(&heroku, &project, "rollback v5 -a shop");
-    refused.expect_code(1).expect_err("error: Cannot roll back to a release that failed. (422 invalid_params, request 9c1f0002");
+    refused
+        .expect_code(1)
+        .expect_err("error: Cannot roll back to a release that failed. (422 invalid_params, request 9c1f0002");
     assert!(heroku.world().streamed.iter().all(|asked| asked.authorization.is_none()), "the key goes to the API alone");
 }
 
@@ -110,7 +120,12 @@ fn refusals_are_in_heroku_s_words_with_what_to_do() {
         run(&heroku, &project, words).expect_code(code).expect_err(&format!("error: {text}")).expect_err(help);
     };
     says("releases -a shpo", 1, "Couldn't find that app. (404 not_found, request 9c1f0002", "the spelling of -a");
-    says("releases -a foreign", 1, "You do not have access to the app foreign. (403 forbidden", "the key in HEROKU_API_KEY");
+    says(
+        "releases -a foreign",
+        1,
+        "You do not have access to the app foreign. (403 forbidden",
+        "the key in HEROKU_API_KEY",
+    );
     says("releases:info v99 -a shop", 1, "Couldn't find that release. (404", "");
     says("releases -a ../account", 1, "Couldn't find that app. (404", "");
     heroku.fails(&[("GET", Trouble::Refuse(403, "two_factor", "A second authentication factor is required.", &[]))]);
@@ -130,7 +145,10 @@ fn no_key_a_wrong_key_and_a_strange_api_are_told_apart_and_no_key_is_shown() {
         (output.status.code().unwrap(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
     };
     let (code, text) = with(&[]);
-    assert!(code == 1 && text.contains("there is no API key for 127.0.0.1:") && text.contains("heroku auth:token"), "{text}");
+    assert!(
+        code == 1 && text.contains("there is no API key for 127.0.0.1:") && text.contains("heroku auth:token"),
+        "{text}"
+    );
     let (code, text) = with(&[("HEROKU_API_KEY", "wrong-key-0815")]);
     assert!(code == 1 && text.contains("Invalid credentials provided. (401 unauthorized"), "{text}");
     assert!(text.contains("the key in HEROKU_API_KEY is not taken") && !text.contains("0815"), "{text}");
@@ -149,18 +167,28 @@ fn what_only_reads_is_asked_again_and_what_changes_something_is_not() {
     let broken = Trouble::Refuse(503, "service_unavailable", "Try again.", &[]);
     heroku.fails(&[("GET", broken.clone()), ("GET", Trouble::HangUp), ("GET", Trouble::Html(502))]);
     let list = run(&heroku, &project, "releases -a shop");
-    list.expect_code(0).expect_err("answers 503; trying again in 0.5 s").expect_err("does not answer; trying again in 1.0 s");
+    list.expect_code(0)
+        .expect_err("answers 503; trying again in 0.5 s")
+        .expect_err("does not answer; trying again in 1.0 s");
     heroku.fails(&[("POST", broken)]);
-    run(&heroku, &project, "rollback v3 -a shop").expect_code(1).expect_err("Try again. (503").expect_err("the fault is Heroku's");
+    run(&heroku, &project, "rollback v3 -a shop")
+        .expect_code(1)
+        .expect_err("Try again. (503")
+        .expect_err("the fault is Heroku's");
     heroku.fails(&[("POST", Trouble::HangUp)]);
     let lost = run(&heroku, &project, "rollback v3 -a shop");
-    lost.expect_code(1).expect_err("did not answer POST /apps/shop/releases").expect_err("whether it was done is not known");
+    lost.expect_code(1)
+        .expect_err("did not answer POST /apps/shop/releases")
+        .expect_err("whether it was done is not known");
     assert_eq!(heroku.world().changes().len(), 2, "neither was sent twice");
     let limit = |after| Trouble::Refuse(429, "rate_limit", "Your account reached the API rate limit.", after);
     heroku.fails(&[("POST", limit(&[("retry-after", "0")]))]);
     run(&heroku, &project, "rollback v3 -a shop").expect_code(0).expect_err("answers 429; trying again in 0.0 s");
     heroku.fails(&[("GET", limit(&[("retry-after", "600")]))]);
-    run(&heroku, &project, "releases -a shop").expect_code(1).expect_err("reached the API rate limit. (429").expect_err("75 more requests");
+    run(&heroku, &project, "releases -a shop")
+        .expect_code(1)
+        .expect_err("reached the API rate limit. (429")
+        .expect_err("75 more requests");
 }
 
 #[test]
@@ -181,6 +209,179 @@ fn removing_a_process_type_takes_its_image_from_the_app() {
     run(&heroku, &project, "container:rm web").expect_code(2).expect_err("--app");
 }
 
+/// An image in a registry that no engine made: its parts are what this text says.
+struct Image {
+    manifest: Manifest,
+    parts: Vec<(Blob, Bytes)>,
+}
+
+impl Image {
+    fn of(text: &str) -> Self {
+        let part = |text: String| {
+            let bytes = Bytes::from(text);
+            (Blob { digest: Digest::of(&bytes), size: bytes.len() as u64 }, bytes)
+        };
+        let parts = vec![part(format!("layer of {text}")), part(format!("{{\"config\": \"{text}\"}}"))];
+        Self { manifest: Manifest { layers: vec![parts[0].0.clone()], config: parts[1].0.clone() }, parts }
+    }
+
+    fn digest(&self) -> String {
+        self.manifest.config.digest.as_str().to_owned()
+    }
+
+    fn id(&self) -> ImageId {
+        ImageId(self.digest())
+    }
+
+    /// Puts it into `REPOSITORY:latest`.
+    fn push(&self, registry: &DockerRegistry, repository: &str) {
+        let client = client(registry, repository);
+        block_on(async {
+            for (blob, bytes) in &self.parts {
+                let source = Source::Bytes(bytes.clone());
+                client.upload(blob, &source, None, &Forgetful, Arc::new(|_| {})).await.unwrap();
+            }
+            client.tag(&Tag::latest(), &self.manifest.bytes()).await.unwrap();
+        });
+    }
+}
+
+struct Forgetful;
+
+impl Sessions for Forgetful {
+    fn recall(&self, _: &Blob) -> Option<String> {
+        None
+    }
+    fn keep(&self, _: &Blob, _: &str) {}
+    fn forget(&self, _: &Blob) {}
+}
+
+fn client(registry: &DockerRegistry, repository: &str) -> Client {
+    let repository = Repository::new(Host::parse(&registry.host()).unwrap(), repository).unwrap();
+    Client::new(repository, None, Patience::default()).unwrap()
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+/// What a repository has as latest: manifest and config digest.
+fn latest(registry: &DockerRegistry, repository: &str) -> Option<(String, String)> {
+    let found = block_on(client(registry, repository).manifest("latest")).unwrap()?;
+    Some((found.digest.as_str().to_owned(), found.config()?.as_str().to_owned()))
+}
+
+/// Writes into the project's ledger that a test passed with these images.
+fn vouch(project: &Project, images: &[(&str, &Image)]) {
+    // Any command makes the state folder.
+    project.run(&["releases"]);
+    let name = project.state().file_name().unwrap().to_str().unwrap().to_owned();
+    let base = project.state().parent().unwrap().parent().unwrap().to_owned();
+    let state = StateDir::open(&base, &name[..name.rfind('-').unwrap()], &Identity::of(&project.dir, "")).unwrap();
+    assert_eq!(state.file("x").parent().unwrap(), project.state());
+    let one = |(name, image): &(&str, &Image)| {
+        let tested = TestedImage { config: image.id(), manifest: None, inputs: "i".into() };
+        (ProcessType::new(*name).unwrap(), tested)
+    };
+    let tested = Tested {
+        images: images.iter().map(one).collect(),
+        commit: None,
+        command: "true".into(),
+        verdict: Verdict::Passed,
+        findings: Vec::new(),
+        time: "2019-11-21T03:08:15Z".into(),
+        took_ms: 1,
+        dynosim: "0".into(),
+    };
+    Ledger::open(&state).unwrap().record(tested).unwrap();
+}
+
+#[test]
+fn r1_1_what_was_tested_and_pushed_is_released_by_its_config_digest_in_one_release() {
+    let Some(registry) = DockerRegistry::start("r1_1_what_was_tested_and_pushed_is_released") else { return };
+    let (web, worker) = (Image::of("web"), Image::of("worker"));
+    let app = App::new("shop").pushed("web", &web.digest()).pushed("worker", &worker.digest());
+    let heroku = StandIn::start(vec![app.with_phase(Phase::printing(&[b"migrating\n", b"done\n"], "succeeded"))]);
+    let project = Project::empty("shop");
+    let host = registry.host();
+    let ship = |words: &str| run(&heroku, &project, &format!("container:release {words} -a shop --registry {host}"));
+
+    ship("web").expect_code(1).expect_err("error: nothing was pushed for web of shop").expect_err("dynosim container:push web -a shop");
+    web.push(&registry, "shop/web");
+    worker.push(&registry, "shop/worker");
+    let untested = ship("web worker");
+    untested.expect_code(8).expect_err(&format!("error: the web image that shop would get is untested: {}", web.digest()));
+    untested.expect_err("dynosim test").expect_err("--allow-untested");
+    vouch(&project, &[("web", &web)]);
+    ship("web worker").expect_code(8).expect_err("error: the worker image that shop would get is untested");
+    assert_eq!(heroku.world().changes(), [], "what is refused changes nothing");
+
+    vouch(&project, &[("web", &web), ("worker", &worker)]);
+    let done = ship("web worker web");
+    assert_eq!(done.expect_code(0).out, "migrating\ndone\n");
+    assert_eq!(done.err, "Releasing images web,worker to shop... done, v3\nRunning release command...\n");
+    let updates = json!({"updates": [{"type": "web", "docker_image": web.digest()},
+                                     {"type": "worker", "docker_image": worker.digest()}]});
+    assert_eq!(heroku.world().changes(), [("PATCH /apps/shop/formation".to_owned(), updates)]);
+    let same = ship("web");
+    assert_eq!(same.expect_code(0).err, "Releasing images web to shop... done; nothing new: these images are what it runs\n");
+
+    let newer = Image::of("newer");
+    newer.push(&registry, "shop/web");
+    heroku.world().app("shop").pushed.insert("web".into(), newer.digest());
+    heroku.world().app("shop").phase = Some(Phase::printing(&[b"no table\n"], "failed"));
+    let failed = ship("web --allow-untested");
+    failed.expect_code(4).expect_err("warning: web ").expect_err("is untested; taken because of --allow-untested");
+    assert_eq!(failed.out, "no table\n");
+    failed.expect_err("error: the release command of v4 failed; shop goes on with what ran before");
+    heroku.world().app("shop").phase = None;
+    heroku.world().app("shop").pushed.insert("web".into(), "sha256:else".into());
+    web.push(&registry, "shop/web");
+    let refused = ship("web");
+    refused.expect_code(1).expect_err("Releasing images web to shop... !").expect_err("was pushed for process type web. (422 invalid_params");
+}
+
+#[test]
+fn what_one_app_runs_is_promoted_to_another_digest_for_digest() {
+    let Some(registry) = DockerRegistry::start("what_one_app_runs_is_promoted_to_another") else { return };
+    let (web, phase, newer) = (Image::of("web"), Image::of("release"), Image::of("newer"));
+    web.push(&registry, "staging/web");
+    phase.push(&registry, "staging/release");
+    let mut staging = App::new("staging");
+    staging.images = [("web".to_owned(), web.digest()), ("release".to_owned(), phase.digest())].into();
+    staging.add(&format!("Deployed release ({}), web ({})", phase.id().short(), web.id().short()), "succeeded");
+    staging.add("Set MODE config vars", "succeeded");
+    let shop = App::new("shop").pushed("web", &web.digest()).pushed("release", &phase.digest());
+    let heroku = StandIn::start(vec![staging, shop.with_phase(Phase::printing(&[b"migrated\n"], "succeeded"))]);
+    let project = Project::empty("shop");
+    let host = registry.host();
+    let promote = |words: &str| run(&heroku, &project, &format!("container:promote {words} --registry {host}"));
+
+    promote("--from staging --to shop").expect_code(8).expect_err("is untested");
+    assert_eq!(latest(&registry, "shop/web"), None, "what is refused changes nothing");
+    vouch(&project, &[("web", &web), ("release", &phase)]);
+    let done = promote("--from staging --to shop");
+    assert_eq!(done.expect_code(0).out, "migrated\n");
+    assert_eq!(
+        done.err,
+        "Copying images release,web from staging to shop... done\nReleasing images release,web to shop... done, v3\n\
+         Running release command...\n"
+    );
+    for name in ["web", "release"] {
+        let (ours, theirs) = (latest(&registry, &format!("staging/{name}")), latest(&registry, &format!("shop/{name}")));
+        assert_eq!(ours, theirs, "the same manifest, and so the same image");
+    }
+    assert_eq!(heroku.world().app("shop").images["web"], web.digest());
+
+    newer.push(&registry, "staging/web");
+    let other = promote("web --from staging --to shop --allow-untested");
+    other.expect_code(8).expect_err(&format!("error: staging runs web {}, and its registry's latest is {}", web.id().short(), newer.id().short()));
+    other.expect_err("dynosim container:release web -a staging");
+    promote("--from shop --to shop").expect_code(2).expect_err("shop cannot be promoted to itself");
+    promote("--from staging --to nowhere").expect_code(1).expect_err("Couldn't find that app.");
+    promote("clock --from staging --to shop").expect_code(1).expect_err("nothing was pushed for clock of staging");
+}
+
 /// Runs Heroku's own CLI against the stand-in; `None` where it is not installed.
 fn heroku_cli(heroku: &StandIn, home: &std::path::Path, words: &str) -> Option<Finished> {
     let program = std::env::var_os("DYNOSIM_HEROKU_CLI").unwrap_or_else(|| "heroku".into());
@@ -199,10 +400,12 @@ fn heroku_cli(heroku: &StandIn, home: &std::path::Path, words: &str) -> Option<F
 
 /// Words alone: each program makes columns, rules and the lines of a warning its own way.
 fn words(text: &str) -> Vec<String> {
-    let text = text.replace("Warning:", "warning:").replace("heroku rollback", "dynosim rollback").replace(" -a shop", "");
+    let text =
+        text.replace("Warning:", "warning:").replace("heroku rollback", "dynosim rollback").replace(" -a shop", "");
     // The CLI says this on stdout, dynosim with all else that is no result on stderr.
     let text = text.replace("Running release command...", "");
-    let word = |word: &&str| !matches!(*word, "›" | "v" | "description" | "user" | "created_at") && !word.starts_with('─');
+    let word =
+        |word: &&str| !matches!(*word, "›" | "v" | "description" | "user" | "created_at") && !word.starts_with('─');
     text.split_whitespace().filter(word).map(str::to_owned).collect()
 }
 
@@ -210,23 +413,26 @@ fn words(text: &str) -> Vec<String> {
 fn the_heroku_cli_and_dynosim_say_the_same_of_the_same_app() {
     let (theirs, ours) = (StandIn::start(vec![shop()]), StandIn::start(vec![shop()]));
     let (project, home) = (Project::empty("shop"), tempfile::tempdir().unwrap());
-    let failing = Phase::printing(&[b"migrating\n"], "failed");
+    // The CLI's `rollback` looks for the output once, and does not come back.
+    let printing = |text, ends| Phase { too_early: 0, ..Phase::printing(text, ends) };
     for (line, phase) in [
         ("releases -a shop", None),
         ("releases:info v4 -a shop", None),
         ("rollback -a shop", None),
-        ("rollback v4 -a shop", Some(Phase::printing(&[b"migrating\n", b"done\n"], "succeeded"))),
+        ("rollback v4 -a shop", Some(printing(&[b"migrating\n", b"done\n"], "succeeded"))),
         ("releases:output -a shop", None),
         ("releases -a shop", None),
         ("releases -a shpo", None),
-        ("rollback v3 -a shop", Some(failing)),
+        ("rollback v3 -a shop", Some(printing(&[b"migrating\n"], "failed"))),
         ("container:rm web -a shop", None),
     ] {
         for heroku in [&theirs, &ours] {
             heroku.world().app("shop").phase.clone_from(&phase);
         }
         let Some(cli) = heroku_cli(&theirs, home.path(), line) else {
-            eprintln!("skipped, the Heroku CLI is not installed: the_heroku_cli_and_dynosim_say_the_same_of_the_same_app");
+            eprintln!(
+                "skipped, the Heroku CLI is not installed: the_heroku_cli_and_dynosim_say_the_same_of_the_same_app"
+            );
             return;
         };
         let own = run(&ours, &project, line);

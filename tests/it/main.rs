@@ -10,13 +10,14 @@
 mod architecture;
 mod cli;
 mod detached;
+mod docker_registry;
 mod engine_build;
 mod engine_dyno;
 mod harness;
+mod hosted;
 mod https;
 mod ps_exec;
 mod router_options;
-mod hosted;
 mod scenarios;
 mod stand_in;
 mod steer;

@@ -50,6 +50,16 @@ pub(in crate::cli) struct Release {
     pub(in crate::cli) at: AtHeroku,
     #[command(flatten)]
     pub(in crate::cli) untested: AllowUntested,
+    #[command(flatten)]
+    pub(in crate::cli) from_registry: FromRegistry,
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Heroku")]
+pub(in crate::cli) struct FromRegistry {
+    /// Another registry than registry.heroku.com
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(in crate::cli) registry: Option<String>,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -81,4 +91,6 @@ pub(in crate::cli) struct Promote {
     pub(in crate::cli) to: String,
     #[command(flatten)]
     pub(in crate::cli) untested: AllowUntested,
+    #[command(flatten)]
+    pub(in crate::cli) from_registry: FromRegistry,
 }

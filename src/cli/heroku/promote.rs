@@ -10,7 +10,7 @@ use crate::platform::heroku::{Hosted, Promotion, promote};
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Code, PlatformError> {
     let api = client(session)?;
     let (from, to) = (Hosted::new(api.clone(), &args.from), Hosted::new(api, &args.to));
-    let registry = registry::of(session, &from)?;
+    let registry = registry::of(&args.from_registry).await?;
     let found = Promotion::find(&registry, &from, &to, &args.types).await?;
     for process_type in &found.unsure {
         session.printer.warn(&format!(

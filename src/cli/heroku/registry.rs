@@ -1,22 +1,13 @@
-//! temporary
-use crate::cli::session::Session;
-use crate::model::image::ImageId;
-use crate::model::process_type::ProcessType;
-use crate::platform::PlatformError;
-use crate::platform::heroku::{Hosted, Registry, RegistryFault};
+//! The registry that images are released from.
 
-pub(super) struct Images;
+use crate::cli::args::heroku::FromRegistry;
+use crate::cli::registries;
+use crate::platform::heroku::{Fault, ImageError, Remote};
+use crate::registry::Patience;
 
-pub(super) fn of(_session: &Session, _hosted: &Hosted) -> Result<Images, PlatformError> {
-    Ok(Images)
-}
-
-#[async_trait::async_trait]
-impl Registry for Images {
-    async fn latest(&self, _app: &str, _process_type: &ProcessType) -> Result<Option<ImageId>, RegistryFault> {
-        Ok(None)
-    }
-    async fn copy(&self, _from: &str, _to: &str, _process_type: &ProcessType) -> Result<(), RegistryFault> {
-        Ok(())
-    }
+/// Asks nothing yet.
+pub(super) async fn of(from: &FromRegistry) -> Result<Remote, Fault> {
+    let host = registries::host(from.registry.as_deref()).map_err(ImageError::Name)?;
+    let login = registries::login(&host).await;
+    Ok(Remote { host, login, patience: Patience::default() })
 }

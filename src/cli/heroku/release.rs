@@ -11,7 +11,7 @@ use crate::platform::heroku::{Hosted, Shipment, release};
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Code, PlatformError> {
     let hosted = hosted(session, &args.at.app)?;
     let app = hosted.container_app().await?;
-    let shipment = Shipment::pushed(&registry::of(session, &hosted)?, &app, &args.types).await?;
+    let shipment = Shipment::pushed(&registry::of(&args.from_registry).await?, &app, &args.types).await?;
     vouched(session, &shipment, &app.name, args.untested.allow_untested)?;
     carry_out(session, &hosted, &shipment, &app.name).await
 }

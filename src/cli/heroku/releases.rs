@@ -37,12 +37,7 @@ async fn list(session: &Session, hosted: &Hosted, number: usize) -> Result<Code,
     Ok(Code::Ok)
 }
 
-async fn info(
-    session: &Session,
-    hosted: &Hosted,
-    asked: Option<u64>,
-    shell: bool,
-) -> Result<Code, PlatformError> {
+async fn info(session: &Session, hosted: &Hosted, asked: Option<u64>, shell: bool) -> Result<Code, PlatformError> {
     let release = one(hosted, asked).await?;
     if session.printer.json {
         return Ok(json(session, &release));

@@ -1,8 +1,8 @@
 //! Images become a release: `container:release` and `container:rm` (R1.1, cli-api §7).
 
 use super::{Fault, Hosted, Registry};
-use crate::heroku::shapes::{App, ImageUpdate, ImageUpdates, Release};
 use crate::heroku::HerokuError;
+use crate::heroku::shapes::{App, ImageUpdate, ImageUpdates, Release};
 use crate::model::image::ImageId;
 use crate::model::process_type::ProcessType;
 use serde_json::{Value, json};

@@ -102,7 +102,13 @@ mod tests {
     #[test]
     fn only_digests_are_taken_for_digests() {
         assert_eq!(described("Deployed web (eacd9b960537)"), pairs(&[("web", "eacd9b960537")]));
-        for other in ["Deploy de63889", "Deployed web", "Deployed web (by hand)", "Deployed web (abc)", "Attach DATABASE (@ref:a)"] {
+        for other in [
+            "Deploy de63889",
+            "Deployed web",
+            "Deployed web (by hand)",
+            "Deployed web (abc)",
+            "Attach DATABASE (@ref:a)",
+        ] {
             assert_eq!(described(other), [], "{other}");
         }
         let image = ImageId("sha256:eacd9b9605370000".into());

@@ -67,11 +67,9 @@ pub async fn watch(
     }
     match release.status.as_str() {
         "succeeded" => Ok(release),
-        status => Err(Fault::ReleaseFailed {
-            app: hosted.name().into(),
-            version: release.version,
-            status: status.to_owned(),
-        }),
+        status => {
+            Err(Fault::ReleaseFailed { app: hosted.name().into(), version: release.version, status: status.to_owned() })
+        }
     }
 }
 

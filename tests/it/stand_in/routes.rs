@@ -40,9 +40,11 @@ pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> i
             }
             Ok(answer)
         }
-        Some(Trouble::Html(status)) => {
-            Ok(Response::builder().status(status).header("content-type", "text/html").body(whole("<h1>oh</h1>")).unwrap())
-        }
+        Some(Trouble::Html(status)) => Ok(Response::builder()
+            .status(status)
+            .header("content-type", "text/html")
+            .body(whole("<h1>oh</h1>"))
+            .unwrap()),
         Some(Trouble::HangUp) => {
             let _ = route(&shared, &asked);
             Err(io::Error::other("hung up"))
@@ -80,7 +82,8 @@ fn route(shared: &Arc<Shared>, asked: &Asked) -> Answer {
     let parts: Vec<&str> = asked.path.trim_start_matches('/').split('/').collect();
     if let ["v2", app, process_type, "manifests", "latest"] = parts[..] {
         let mut world = shared.world();
-        let digest = world.apps.iter_mut().find(|one| one.name == app).and_then(|one| one.pushed.get(process_type).cloned());
+        let digest =
+            world.apps.iter_mut().find(|one| one.name == app).and_then(|one| one.pushed.get(process_type).cloned());
         return digest.map_or_else(
             || json(404, &json!({"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]})),
             |digest| json(200, &json!({"schemaVersion": 2, "config": {"digest": digest}})),
@@ -95,7 +98,9 @@ fn route(shared: &Arc<Shared>, asked: &Asked) -> Answer {
     let ["apps", name, rest @ ..] = &parts[..] else { return missing("path") };
     let mut world = shared.world();
     let page = world.page;
-    let Some(app) = world.apps.iter_mut().find(|app| app.name == *name || app.id() == *name) else { return missing("app") };
+    let Some(app) = world.apps.iter_mut().find(|app| app.name == *name || app.id() == *name) else {
+        return missing("app");
+    };
     if !app.open {
         return refuse(403, "forbidden", &format!("You do not have access to the app {name}."));
     }
@@ -156,7 +161,11 @@ fn release_images(app: &mut App, asked: &Asked) -> Made {
     for update in asked.body["updates"].as_array().cloned().unwrap_or_default() {
         let (name, image) = (update["type"].as_str().unwrap(), update["docker_image"].as_str().unwrap_or(""));
         if app.pushed.get(name).map(String::as_str) != Some(image) {
-            return Err(refuse(422, "invalid_params", &format!("No image {image} was pushed for process type {name}.")));
+            return Err(refuse(
+                422,
+                "invalid_params",
+                &format!("No image {image} was pushed for process type {name}."),
+            ));
         }
         if image.ends_with("00c0") {
             return Err(refuse(422, "invalid_params", &format!("No command specified for process type {name}")));
@@ -224,4 +233,3 @@ fn releases(app: &App, range: &str, page: usize) -> Answer {
     }
     answer
 }
-

@@ -41,7 +41,8 @@ pub(super) fn read(shared: Arc<Shared>, id: &str, range: Option<&str>) -> Answer
         }
     }
     let start = from.unwrap_or(0);
-    let mut answer = Response::builder().status(if from.is_some() { 206 } else { 200 }).header("content-type", "text/plain");
+    let mut answer =
+        Response::builder().status(if from.is_some() { 206 } else { 200 }).header("content-type", "text/plain");
     if from.is_some() {
         answer = answer.header("content-range", format!("bytes {start}-/*"));
     }
