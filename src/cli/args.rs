@@ -1,6 +1,7 @@
 //! The command line, as clap reads it. Names and habits are the Heroku CLI's where it has them.
 
 pub(super) mod heroku;
+pub(super) mod push;
 mod running;
 pub(super) mod steer;
 
@@ -16,6 +17,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use heroku::Container;
+use push::Ship;
 use running::seconds;
 use std::path::PathBuf;
 use steer::Steer;
@@ -36,7 +38,8 @@ const STYLES: Styles = Styles::styled()
     disable_help_subcommand = true,
     max_term_width = 100,
     after_help = "Exit codes: 0 ok, 1 the command failed, 2 usage or unreadable project, 3 build, 4 release phase,\n\
-                  5 a dyno did not boot, 6 no container engine, 124 a time limit ran out, 130 interrupted after a clean stop.\n\n\
+                  5 a dyno did not boot, 6 no container engine, 8 a push was refused or failed, 124 a time limit ran out,\n\
+                  130 interrupted after a clean stop.\n\n\
                   Start with `dynosim up` in a folder with a Dockerfile or a heroku.yml."
 )]
 pub(super) struct Cli {
@@ -123,6 +126,8 @@ pub(super) enum Command {
     Steer(Steer),
     #[command(flatten)]
     Container(Container),
+    #[command(flatten)]
+    Ship(Ship),
     /// Check the engine and this machine
     Doctor,
     /// Print a completion script for a shell
@@ -145,6 +150,7 @@ impl Command {
             Self::Attach(args) => &args.instance,
             Self::PsExec(args) => &args.instance,
             Self::Steer(args) => args.instance()?,
+            Self::Ship(args) => args.instance()?,
             Self::Logs(_) | Self::Trust(_) | Self::Container(_) | Self::Doctor | Self::Completion { .. } => {
                 return None;
             }

@@ -22,7 +22,8 @@ mod news;
 mod one_off;
 mod printer;
 mod ps_exec;
-mod registries;
+mod push;
+mod pushing;
 mod remote;
 mod router_args;
 mod session;
@@ -109,6 +110,7 @@ async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError>
         Command::Steer(args) if args.at_heroku().is_some() => heroku::releases::run(&session, args).await,
         Command::Steer(args) => steer::run(&session, args).await,
         Command::Container(args) => heroku::run(&session, args).await,
+        Command::Ship(args) => push::run(&session, args).await,
         Command::Trust(args) => trust::run(&session, args).await,
         Command::Doctor => Ok(doctor::run(&session).await),
         Command::Completion { .. } => Ok(ExitCode::SUCCESS),

@@ -2,9 +2,10 @@
 
 use super::background::{self, Background};
 use super::printer::Printer;
+use super::pushing::{self, Pushes};
 use crate::dyno::explain::{bytes, count};
 use crate::engine::{BuildEvent, BuildStep, Swept};
-use crate::platform::report::News;
+use crate::platform::report::{News, PushStep};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ struct Board {
     printer: Printer,
     bars: MultiProgress,
     builds: BTreeMap<String, Drawn>,
+    pushes: Pushes,
 }
 
 struct Drawn {
@@ -45,7 +47,7 @@ struct Drawn {
 
 impl Board {
     fn new(printer: Printer) -> Self {
-        Self { printer, bars: MultiProgress::new(), builds: BTreeMap::new() }
+        Self { printer, bars: MultiProgress::new(), builds: BTreeMap::new(), pushes: Pushes::default() }
     }
 
     fn show(&mut self, news: News) {
@@ -58,6 +60,12 @@ impl Board {
         match news {
             News::Finding(finding) => self.line(finding.render(self.printer.err_colour).trim_end()),
             News::Note(text) => self.line(&format!("{} {text}", self.printer.paint(3, "note:"))),
+            News::Warning(text) => self.line(&format!("{} {text}", self.printer.paint(3, "warning:"))),
+            News::Pushing { label, step } => self.pushing(&label, step),
+            News::Pushed(landed) => {
+                self.pushes.end(&landed.process_type.to_string(), &self.bars);
+                self.done("push", &pushing::landed(&landed));
+            }
             News::Hint(text) => self.line(&self.printer.dim(&text)),
             News::Swept(swept) => {
                 let note = self.printer.paint(3, "note:");
@@ -179,6 +187,12 @@ impl Board {
         }
     }
 
+    fn pushing(&mut self, label: &str, step: PushStep) {
+        if let Some(line) = self.pushes.step(label, step, &self.bars, self.printer.live) {
+            self.line(&line);
+        }
+    }
+
     fn end(&mut self, label: &str) {
         if let Some(drawn) = self.builds.remove(label) {
             drawn.bar.finish_and_clear();
@@ -187,6 +201,7 @@ impl Board {
     }
 
     fn clear(&mut self) {
+        self.pushes.clear(&self.bars);
         for label in self.builds.keys().cloned().collect::<Vec<_>>() {
             self.end(&label);
         }
@@ -220,6 +235,8 @@ fn as_json(news: &News) -> Option<Value> {
             "help": finding.help,
         }),
         News::Note(text) => json!({"event": "note", "text": text}),
+        News::Warning(text) => json!({"event": "warning", "text": text}),
+        News::Pushed(landed) => pushing::as_json(landed),
         News::Swept(swept) => json!({
             "event": "swept",
             "containers": swept.containers,
@@ -264,7 +281,7 @@ fn as_json(news: &News) -> Option<Value> {
         }
         News::Stopping(why) => json!({"event": "stopping", "why": why}),
         News::Stopped => json!({"event": "stopped"}),
-        News::Hint(_) | News::End => return None,
+        News::Hint(_) | News::Pushing { .. } | News::End => return None,
     })
 }
 

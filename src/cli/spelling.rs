@@ -46,7 +46,19 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("Config", &["config", "config:get", "config:set", "config:unset", "config:edit"]),
     ("Releases", &["releases", "releases:info", "releases:output", "rollback"]),
-    ("Heroku", &["container:release", "container:promote", "container:rm"]),
+    (
+        "Heroku",
+        &[
+            "tag",
+            "container:push",
+            "container:release",
+            "container:promote",
+            "container:rm",
+            "container:pull",
+            "container:login",
+            "container:logout",
+        ],
+    ),
     (
         "While it runs",
         &[

@@ -131,6 +131,22 @@ pub(super) fn groups(project: &Project, wanted: &BTreeSet<ProcessType>, options:
         .collect()
 }
 
+/// The types whose sources are not what their newest build was made of.
+pub(super) async fn changed_since(
+    project: &Project,
+    types: &BTreeSet<ProcessType>,
+    known: &Builds,
+    options: &BuildOptions,
+) -> Result<Vec<ProcessType>, PlatformError> {
+    let mut changed = Vec::new();
+    for Group { types, plan } in groups(project, types, options) {
+        let inputs = inputs_of(&plan).await?;
+        let other = |name: &ProcessType| known.value.get(name.as_str()).is_some_and(|built| built.inputs != inputs);
+        changed.extend(types.into_iter().filter(other));
+    }
+    Ok(changed)
+}
+
 async fn one(
     project: &Project,
     group: Group,

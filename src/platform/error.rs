@@ -70,6 +70,9 @@ pub enum PlatformError {
     /// An app at Heroku.
     #[error(transparent)]
     Heroku(#[from] super::heroku::Fault),
+    /// An image on its way to or from a registry.
+    #[error(transparent)]
+    Push(#[from] super::push::PushError),
     /// A process type that the app does not have.
     #[error("{app} has no process type `{name}`; it has {known}")]
     NoSuchType {
@@ -122,6 +125,7 @@ impl PlatformError {
             Self::Build { .. } | Self::Engine(EngineError::Build(_)) => ExitCode::Build,
             Self::Refused { .. } | Self::ReleaseFailed { .. } => ExitCode::Release,
             Self::Heroku(fault) => fault.exit_code(),
+            Self::Push(error) => error.exit_code(),
             Self::Interrupted => ExitCode::Interrupted,
             Self::AlreadyRunning { .. }
             | Self::Engine(EngineError::DiskFull(_) | EngineError::Operation { .. })

@@ -15,6 +15,7 @@ pub mod interrupt;
 pub mod one_off;
 pub mod port;
 pub mod project;
+pub mod push;
 pub mod rebuild;
 pub mod report;
 pub mod slate;

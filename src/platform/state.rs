@@ -14,6 +14,9 @@
 //!   sweep.lock      held while a command cleans up; shared while a run registers
 //!   images.json     what images say about themselves
 //!   secrets.json    values made for app.json's `generator: secret`
+//!   push.json       layers and manifests as registries have them; uploads that have begun
+//!   push.lock       held while a command pushes
+//!   push/           compressed layers, until they are pushed
 //!   engine/         files the engine gives to dynos
 //! ```
 
@@ -127,6 +130,11 @@ impl StateDir {
     /// is called when another one builds. The turn ends when the file is dropped.
     pub async fn turn_to_build(&self, waiting: impl FnOnce()) -> io::Result<File> {
         self.turn("builds.lock", false, waiting).await
+    }
+
+    /// Waits for the turn to push, as for that to build.
+    pub async fn turn_to_push(&self, waiting: impl FnOnce()) -> io::Result<File> {
+        self.turn("push.lock", false, waiting).await
     }
 
     /// Waits for the turn to clean up: no run can register until the file is dropped, so that what a run makes cannot

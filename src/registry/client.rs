@@ -7,6 +7,8 @@ use super::place::{Digest, Host, Repository, Tag};
 use super::session::{Answer, Pulse, Session};
 use super::web::{self, Patience};
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{Method, Request, StatusCode};
 use std::time::Duration;
@@ -60,7 +62,8 @@ impl Client {
         let url = session.url("/v2/");
         let make = || Request::builder().uri(&url).body(web::bytes(Bytes::new()));
         let doing = "signing in";
-        let answer = retried(&session.patience, async || session.send(doing, &Pulse::new(), &make).await).await?;
+        let answer =
+            retried(&session.patience, || async { session.send(doing, &Pulse::new(), &make).await }.boxed()).await?;
         if answer.status == StatusCode::OK { Ok(()) } else { Err(session.refused(doing, &answer)) }
     }
 
@@ -129,6 +132,16 @@ impl Client {
         }
     }
 
+    /// An answer that is no failure of the moment.
+    pub(super) async fn passed(&self, doing: &str, answer: Answer) -> Result<Answer, RegistryError> {
+        let error = self.session.refused(doing, &answer);
+        if answer.status.is_success() || !error.is_passing() {
+            return Ok(answer);
+        }
+        wait_as_told(&answer).await;
+        Err(error)
+    }
+
     pub(super) fn url(&self, path: &str) -> String {
         self.session.url(&format!("/v2/{}/{path}", self.repository.path()))
     }
@@ -139,30 +152,25 @@ impl Client {
         doing: &str,
         make: &(dyn Fn() -> http::Result<Request<web::Body>> + Sync),
     ) -> Result<Answer, RegistryError> {
-        retried(&self.session.patience, async || {
+        let once = || async {
             let answer = self.session.send(doing, &Pulse::new(), make).await?;
-            let error = self.session.refused(doing, &answer);
-            if answer.status.is_success() || !error.is_passing() {
-                return Ok(answer);
-            }
-            wait_as_told(&answer).await;
-            Err(error)
-        })
-        .await
+            self.passed(doing, answer).await
+        };
+        retried(&self.session.patience, || once().boxed()).await
     }
 }
 
 /// A registry that names a time is given that time.
-pub(super) async fn wait_as_told(answer: &Answer) {
+async fn wait_as_told(answer: &Answer) {
     if let Some(seconds) = answer.header(RETRY_AFTER).and_then(|text| text.parse().ok()) {
         sleep(Duration::from_secs(seconds).min(MOST_PAUSE)).await;
     }
 }
 
 /// Tries until it succeeds, fails for good, or was tried often enough.
-pub(super) async fn retried<T>(
+pub(super) async fn retried<'w, T>(
     patience: &Patience,
-    mut work: impl AsyncFnMut() -> Result<T, RegistryError>,
+    work: impl Fn() -> BoxFuture<'w, Result<T, RegistryError>> + Send,
 ) -> Result<T, RegistryError> {
     let mut pause = patience.pause;
     for _ in 1..patience.tries {

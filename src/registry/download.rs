@@ -14,7 +14,7 @@ use tokio::time::timeout;
 impl Client {
     /// Writes a blob into a file. When this returns, the file is what the digest says.
     pub async fn download(&self, blob: &Blob, to: &Path) -> Result<(), RegistryError> {
-        retried(&self.session.patience, async || self.fetch(blob, to).await).await
+        retried(&self.session.patience, || Box::pin(self.fetch(blob, to))).await
     }
 
     async fn fetch(&self, blob: &Blob, to: &Path) -> Result<(), RegistryError> {

@@ -143,6 +143,11 @@ pub fn open(archive: impl Read, folder: &Path, read: impl FnMut(u64)) -> Result<
 }
 
 impl Saved {
+    /// The layers, lowest first, by the digests of their uncompressed bytes.
+    pub fn diffs(&self) -> impl Iterator<Item = &Digest> {
+        self.layers.iter().map(|layer| &layer.diff)
+    }
+
     /// The image's config digest.
     pub fn digest(&self) -> Digest {
         Digest::of(&self.config)

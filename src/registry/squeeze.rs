@@ -10,7 +10,7 @@ use flate2::{Compression, GzBuilder};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -65,6 +65,11 @@ impl Squeezer {
             layers.insert(diff, blob);
         }
         let config = Blob { digest: saved.digest(), size: saved.config.len() as u64 };
+        // Kept like the layers: a push that is cut off needs no export to go on.
+        let (path, writing) = (self.path(&config.digest), io("keeping the image's config"));
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder).map_err(&writing)?;
+        file.write_all(&saved.config).map_err(&writing)?;
+        file.persist(path).map_err(|error| writing(error.error))?;
         sources.insert(config.digest.clone(), Source::Bytes(Bytes::copy_from_slice(&saved.config)));
         let blobs = saved.layers.iter().map(|layer| layers.get(&layer.diff).cloned().ok_or_else(|| missing(layer)));
         let manifest = Manifest { config, layers: blobs.collect::<Result<_, _>>()? };
@@ -115,16 +120,20 @@ impl Squeezer {
 
     /// Forgets all blobs that were kept.
     pub fn clear(&self) {
-        // What stays costs room, and goes with the next push.
-        let Ok(entries) = std::fs::read_dir(&self.folder) else { return };
-        for entry in entries.filter_map(Result::ok) {
-            let _ = std::fs::remove_file(entry.path());
-        }
+        self.forget(|_| true);
     }
 
-    /// The folder, made when it is not there.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// Forgets what a push that was killed had not made whole.
+    pub fn forget_unfinished(&self) {
+        self.forget(|name| name.starts_with('.'));
+    }
+
+    fn forget(&self, which: impl Fn(&str) -> bool) {
+        // What stays costs room, and goes with the next push.
+        let Ok(entries) = std::fs::read_dir(&self.folder) else { return };
+        for entry in entries.filter_map(Result::ok).filter(|entry| which(&entry.file_name().to_string_lossy())) {
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 }
 

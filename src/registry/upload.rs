@@ -1,12 +1,13 @@
 //! Blobs, sent in pieces. The registry says after each piece how much it has; from there it goes on, also after a cut
 //! connection and in a later push.
 
-use super::client::{Client, retried, short, wait_as_told};
+use super::client::{Client, retried, short};
 use super::error::RegistryError;
 use super::manifest::Blob;
 use super::session::{Answer, Pulse};
 use super::web::{self, Body, Meter};
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use http::{Method, Request, StatusCode};
 use std::path::PathBuf;
@@ -30,8 +31,6 @@ pub enum Source {
 pub enum Outcome {
     /// The registry had it.
     Present,
-    /// The registry took it over from another of its repositories.
-    Mounted,
     /// It was sent.
     Sent {
         /// What an earlier push had sent of it.
@@ -56,13 +55,28 @@ struct Upload {
 }
 
 impl Client {
-    /// Makes sure that the registry has a blob. `mount` is another repository there that may have it; `sent` is told how
-    /// many bytes are there, as they go.
+    /// Has the registry take a blob over from another of its repositories; `false` when it does not.
+    pub async fn mount(&self, blob: &Blob, from: &str) -> Result<bool, RegistryError> {
+        match self.begin(blob, Some(from)).await? {
+            None => Ok(true),
+            Some(upload) => {
+                self.cancel(&upload.place).await;
+                Ok(false)
+            }
+        }
+    }
+
+    /// An upload that is not wanted goes; one that stays costs the registry a little room for a while.
+    async fn cancel(&self, place: &str) {
+        let make = || Request::builder().method(Method::DELETE).uri(place).body(web::bytes(Bytes::new()));
+        let _ = self.session.send("giving an upload up", &Pulse::new(), &make).await;
+    }
+
+    /// Makes sure that the registry has a blob. `sent` is told how many bytes are there, as they go.
     pub async fn upload(
         &self,
         blob: &Blob,
         source: &Source,
-        mount: Option<&str>,
         sessions: &dyn Sessions,
         sent: Arc<dyn Fn(u64) + Send + Sync>,
     ) -> Result<Outcome, RegistryError> {
@@ -78,9 +92,9 @@ impl Client {
         loop {
             let current = match upload.take() {
                 Some(upload) => upload,
-                None => match self.begin(blob, mount).await? {
+                None => match self.begin(blob, None).await? {
                     Some(upload) => upload,
-                    None => return Ok(Outcome::Mounted),
+                    None => return Ok(Outcome::Present),
                 },
             };
             sessions.keep(blob, &current.place);
@@ -122,18 +136,6 @@ impl Client {
         }
     }
 
-    /// Has the registry take a blob over from another of its repositories. `false` when it does not do that.
-    pub async fn mount(&self, blob: &Blob, from: &str) -> Result<bool, RegistryError> {
-        if self.has(&blob.digest, blob.size).await? {
-            return Ok(true);
-        }
-        let Some(begun) = self.begin(blob, Some(from)).await? else { return Ok(true) };
-        // It wants the bytes instead; nobody sends them to that upload.
-        let make = || Request::builder().method(Method::DELETE).uri(&begun.place).body(web::bytes(Bytes::new()));
-        let _ = self.session.send("giving up an upload", &Pulse::new(), &make).await;
-        Ok(false)
-    }
-
     /// An upload of an earlier push that the registry still knows.
     async fn resumed(&self, blob: &Blob, sessions: &dyn Sessions) -> Result<Option<Upload>, RegistryError> {
         let Some(kept) = sessions.recall(blob) else { return Ok(None) };
@@ -165,11 +167,11 @@ impl Client {
             let request = Request::builder().method(Method::POST).uri(&url).header(CONTENT_LENGTH, 0);
             request.body(web::bytes(Bytes::new()))
         };
-        let answer = retried(&self.session.patience, async || {
+        let once = || async {
             let answer = self.session.send(&doing, &Pulse::new(), &make).await?;
             self.passed(&doing, answer).await
-        })
-        .await?;
+        };
+        let answer = retried(&self.session.patience, || once().boxed()).await?;
         match answer.status {
             StatusCode::CREATED if mount.is_some() => Ok(None),
             StatusCode::ACCEPTED => Ok(Some(Upload { place: self.session.location(&doing, &answer)?, offset: 0 })),
@@ -247,16 +249,6 @@ impl Client {
             return Err(self.session.odd(doing, format!("it has {offset} of {} bytes", blob.size)));
         }
         Ok(Upload { place, offset })
-    }
-
-    /// An answer that is no failure of the moment.
-    async fn passed(&self, doing: &str, answer: Answer) -> Result<Answer, RegistryError> {
-        let error = self.session.refused(doing, &answer);
-        if answer.status.is_success() || !error.is_passing() {
-            return Ok(answer);
-        }
-        wait_as_told(&answer).await;
-        Err(error)
     }
 }
 

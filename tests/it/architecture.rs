@@ -10,7 +10,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("web", &[]),
     ("clock", &[]),
     ("diagnostic", &[]),
-    ("engine", &["model"]),
+    ("engine", &["model", "registry"]),
     ("heroku", &["model", "web"]),
     ("logs", &["model"]),
     ("dyno", &["model", "engine", "logs"]),

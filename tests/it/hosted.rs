@@ -239,7 +239,7 @@ impl Image {
         block_on(async {
             for (blob, bytes) in &self.parts {
                 let source = Source::Bytes(bytes.clone());
-                client.upload(blob, &source, None, &Forgetful, Arc::new(|_| {})).await.unwrap();
+                client.upload(blob, &source, &Forgetful, Arc::new(|_| {})).await.unwrap();
             }
             client.tag(&Tag::latest(), &self.manifest.bytes()).await.unwrap();
         });
@@ -306,11 +306,16 @@ fn r1_1_what_was_tested_and_pushed_is_released_by_its_config_digest_in_one_relea
     let host = registry.host();
     let ship = |words: &str| run(&heroku, &project, &format!("container:release {words} -a shop --registry {host}"));
 
-    ship("web").expect_code(1).expect_err("error: nothing was pushed for web of shop").expect_err("dynosim container:push web -a shop");
+    ship("web")
+        .expect_code(1)
+        .expect_err("error: nothing was pushed for web of shop")
+        .expect_err("dynosim container:push web -a shop");
     web.push(&registry, "shop/web");
     worker.push(&registry, "shop/worker");
     let untested = ship("web worker");
-    untested.expect_code(8).expect_err(&format!("error: the web image that shop would get is untested: {}", web.digest()));
+    untested
+        .expect_code(8)
+        .expect_err(&format!("error: the web image that shop would get is untested: {}", web.digest()));
     untested.expect_err("dynosim test").expect_err("--allow-untested");
     vouch(&project, &[("web", &web)]);
     ship("web worker").expect_code(8).expect_err("error: the worker image that shop would get is untested");
@@ -324,7 +329,10 @@ fn r1_1_what_was_tested_and_pushed_is_released_by_its_config_digest_in_one_relea
                                      {"type": "worker", "docker_image": worker.digest()}]});
     assert_eq!(heroku.world().changes(), [("PATCH /apps/shop/formation".to_owned(), updates)]);
     let same = ship("web");
-    assert_eq!(same.expect_code(0).err, "Releasing images web to shop... done; nothing new: these images are what it runs\n");
+    assert_eq!(
+        same.expect_code(0).err,
+        "Releasing images web to shop... done; nothing new: these images are what it runs\n"
+    );
 
     let newer = Image::of("newer");
     newer.push(&registry, "shop/web");
@@ -338,7 +346,10 @@ fn r1_1_what_was_tested_and_pushed_is_released_by_its_config_digest_in_one_relea
     heroku.world().app("shop").pushed.insert("web".into(), "sha256:else".into());
     web.push(&registry, "shop/web");
     let refused = ship("web");
-    refused.expect_code(1).expect_err("Releasing images web to shop... !").expect_err("was pushed for process type web. (422 invalid_params");
+    refused
+        .expect_code(1)
+        .expect_err("Releasing images web to shop... !")
+        .expect_err("was pushed for process type web. (422 invalid_params");
 }
 
 #[test]
@@ -368,14 +379,19 @@ fn what_one_app_runs_is_promoted_to_another_digest_for_digest() {
          Running release command...\n"
     );
     for name in ["web", "release"] {
-        let (ours, theirs) = (latest(&registry, &format!("staging/{name}")), latest(&registry, &format!("shop/{name}")));
+        let (ours, theirs) =
+            (latest(&registry, &format!("staging/{name}")), latest(&registry, &format!("shop/{name}")));
         assert_eq!(ours, theirs, "the same manifest, and so the same image");
     }
     assert_eq!(heroku.world().app("shop").images["web"], web.digest());
 
     newer.push(&registry, "staging/web");
     let other = promote("web --from staging --to shop --allow-untested");
-    other.expect_code(8).expect_err(&format!("error: staging runs web {}, and its registry's latest is {}", web.id().short(), newer.id().short()));
+    other.expect_code(8).expect_err(&format!(
+        "error: staging runs web {}, and its registry's latest is {}",
+        web.id().short(),
+        newer.id().short()
+    ));
     other.expect_err("dynosim container:release web -a staging");
     promote("--from shop --to shop").expect_code(2).expect_err("shop cannot be promoted to itself");
     promote("--from staging --to nowhere").expect_code(1).expect_err("Couldn't find that app.");

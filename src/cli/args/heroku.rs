@@ -1,5 +1,6 @@
 //! The commands about an app at Heroku, as the Heroku CLI spells them.
 
+use super::push::At;
 use crate::model::process_type::ProcessType;
 use clap::{Args, Subcommand};
 
@@ -51,15 +52,7 @@ pub(in crate::cli) struct Release {
     #[command(flatten)]
     pub(in crate::cli) untested: AllowUntested,
     #[command(flatten)]
-    pub(in crate::cli) from_registry: FromRegistry,
-}
-
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Heroku")]
-pub(in crate::cli) struct FromRegistry {
-    /// Another registry than registry.heroku.com
-    #[arg(long, value_name = "HOST[:PORT]")]
-    pub(in crate::cli) registry: Option<String>,
+    pub(in crate::cli) registry: At,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -92,5 +85,5 @@ pub(in crate::cli) struct Promote {
     #[command(flatten)]
     pub(in crate::cli) untested: AllowUntested,
     #[command(flatten)]
-    pub(in crate::cli) from_registry: FromRegistry,
+    pub(in crate::cli) registry: At,
 }

@@ -1,7 +1,6 @@
 //! Commands about apps at Heroku, through its API.
 
 mod promote;
-mod registry;
 mod release;
 pub(super) mod releases;
 mod watched;

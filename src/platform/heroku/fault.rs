@@ -1,10 +1,11 @@
 //! Why an app at Heroku was not changed, or not as it was wished.
 
-use super::images::ImageError;
 use crate::heroku::HerokuError;
 use crate::model::exit_code::ExitCode;
 use crate::model::image::ImageId;
 use crate::model::process_type::ProcessType;
+use crate::platform::push::PushError;
+use crate::registry::RegistryError;
 
 /// Why a command about an app at Heroku did not do its job.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +15,7 @@ pub enum Fault {
     Heroku(#[from] HerokuError),
     /// The registry.
     #[error(transparent)]
-    Registry(#[from] ImageError),
+    Registry(#[from] PushError),
     /// The app runs slugs, not images; in Heroku's words.
     #[error("This command is for Docker apps only; {app} is on the stack {stack}.")]
     NotContainer {
@@ -107,12 +108,9 @@ impl Fault {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::ReleaseFailed { .. } => ExitCode::Release,
-            Self::Itself(_) | Self::Heroku(HerokuError::Endpoint(_)) | Self::Registry(ImageError::Name(_)) => {
-                ExitCode::Usage
-            }
-            Self::Untested { .. } | Self::NotWhatRuns { .. } | Self::Differs { .. } | Self::Registry(_) => {
-                ExitCode::Push
-            }
+            Self::Itself(_) | Self::Heroku(HerokuError::Endpoint(_)) => ExitCode::Usage,
+            Self::Untested { .. } | Self::NotWhatRuns { .. } | Self::Differs { .. } => ExitCode::Push,
+            Self::Registry(error) => error.exit_code(),
             Self::Heroku(_)
             | Self::NotContainer { .. }
             | Self::NothingPushed { .. }
@@ -126,6 +124,9 @@ impl Fault {
     pub fn help(&self) -> Option<String> {
         Some(match self {
             Self::Heroku(error) => return error.help(),
+            Self::Registry(PushError::Registry { error: RegistryError::Unreachable { .. }, .. }) => {
+                "nothing was released; do it again when the registry answers".into()
+            }
             Self::Registry(error) => return error.help(),
             Self::NotContainer { app, .. } => {
                 format!("switch with `heroku stack:set container -a {app}`, or deploy with `git push heroku main`")

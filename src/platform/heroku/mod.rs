@@ -11,7 +11,7 @@ mod running;
 mod watch;
 
 pub use fault::Fault;
-pub use images::{ImageError, Registry, Remote};
+pub use images::Registry;
 pub use promote::{Promotion, promote};
 pub use release::{Shipment, release, remove};
 pub use running::running_images;
