@@ -1,5 +1,6 @@
 //! Debian's `docker-registry`, of this test alone: on a port and in a folder of its own.
 
+use crate::support::not_installed;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
@@ -25,7 +26,7 @@ impl DockerRegistry {
         let mut command = Command::new("docker-registry");
         command.arg("serve").arg(&config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let Ok(mut process) = command.spawn() else {
-            eprintln!("skipped, docker-registry is not installed: {test}");
+            not_installed(test, "docker-registry");
             return None;
         };
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();

@@ -3,6 +3,7 @@
 use crate::docker_registry::DockerRegistry;
 use crate::harness::{Finished, Project};
 use crate::stand_in::{App, KEY, Phase, StandIn, Trouble};
+use crate::support::not_installed;
 use bytes::Bytes;
 use dynosim::model::image::ImageId;
 use dynosim::model::process_type::ProcessType;
@@ -10,6 +11,8 @@ use dynosim::platform::state::{Identity, StateDir};
 use dynosim::platform::tested::{Ledger, Tested, TestedImage, Verdict};
 use dynosim::registry::{Blob, Client, Digest, Host, Manifest, Patience, Repository, Sessions, Source, Tag};
 use serde_json::json;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 use std::sync::Arc;
 
 const WEB: &str = "sha256:a7af7a3b3d6e00000000000000000000000000000000000000000000000000a1";
@@ -398,6 +401,78 @@ fn what_one_app_runs_is_promoted_to_another_digest_for_digest() {
     promote("clock --from staging --to shop").expect_code(1).expect_err("nothing was pushed for clock of staging");
 }
 
+#[test]
+fn ctrl_c_leaves_a_release_to_heroku() {
+    let mut phase = Phase::printing(&[b"thinking\n", b"done\n"], "succeeded");
+    phase.prints[1].0 = std::time::Duration::from_secs(600);
+    let (heroku, project) = (StandIn::start(vec![shop().with_phase(phase)]), Project::empty("shop"));
+    let mut command = project.command(&["rollback", "v3", "-a", "shop"]);
+    command.env("HEROKU_API_URL", heroku.url()).env("HEROKU_API_KEY", KEY);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "thinking\n", "shown as it comes");
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    let err = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(130), "{err}");
+    assert!(err.contains("goes on at Heroku: see `dynosim releases:output v6 -a shop`"), "{err}");
+}
+
+#[test]
+fn the_api_must_show_a_certificate_that_this_machine_trusts() {
+    let (heroku, project) = (StandIn::start_tls(vec![shop()]), Project::empty("shop"));
+    let with = |variables: &[(&str, &str)]| {
+        let mut command = project.command(&["releases", "-a", "shop"]);
+        let command = command.env("HEROKU_API_URL", heroku.url()).env("HEROKU_API_KEY", KEY);
+        let output = command.envs(variables.iter().copied()).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let (code, text) = with(&[]);
+    assert!(code == 1 && text.contains("cannot be reached:") && text.contains("certificate"), "{text}");
+    assert!(text.contains("SSL_CERT_FILE") && !text.contains("trying again"), "{text}");
+    assert_eq!(heroku.asked(), [""; 0], "and no key went there");
+    let roots = project.dir.join("roots.pem");
+    std::fs::write(&roots, heroku.certificate.as_ref().unwrap()).unwrap();
+    let (code, text) = with(&[("SSL_CERT_FILE", roots.to_str().unwrap())]);
+    assert!(code == 0 && text.contains("Current: v4"), "{text}");
+}
+
+#[test]
+fn r1_2_what_heroku_does_not_take_is_not_released_and_a_registry_that_is_down_is_named() {
+    let Some(registry) = DockerRegistry::start("r1_2_what_heroku_does_not_take_is_not_released") else { return };
+    let (heroku, project) = (StandIn::start(vec![App::new("shop")]), Project::empty("shop"));
+    let index = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+    let url = format!("http://{}/v2/shop/web/manifests/latest", registry.host());
+    let put = std::process::Command::new("curl")
+        .args(["-sS", "-X", "PUT", "-H", "Content-Type: application/vnd.oci.image.index.v1+json", "-d", index, &url])
+        .output();
+    let Ok(put) = put else { return not_installed("r1_2_what_heroku_does_not_take_is_not_released", "curl") };
+    assert_eq!(String::from_utf8_lossy(&put.stdout), "", "taken by the registry");
+    let ship = format!("container:release web -a shop --registry {}", registry.host());
+    let refused = run(&heroku, &project, &ship);
+    refused.expect_code(8).expect_err("shop/web:latest is application/vnd.oci.image.index.v1+json, which Heroku does not take");
+    refused.expect_err("dynosim container:push");
+    drop(registry);
+    run(&heroku, &project, &ship).expect_code(8).expect_err("does not answer while").expect_err("nothing was released");
+    assert_eq!(heroku.world().changes(), []);
+}
+
+#[test]
+fn a_registry_that_does_not_take_blobs_over_gets_them_by_way_of_this_machine() {
+    let Some(registry) = DockerRegistry::start("a_registry_that_does_not_take_blobs_over") else { return };
+    let image = Image::of("web");
+    image.push(&registry, "staging/web");
+    let (staging, folder) = (client(&registry, "staging/web"), tempfile::tempdir().unwrap());
+    let file = folder.path().join("blob");
+    let (blob, bytes) = &image.parts[0];
+    block_on(staging.download(blob, &file)).unwrap();
+    assert_eq!(&std::fs::read(&file).unwrap(), bytes);
+    let longer = Blob { size: blob.size + 1, ..blob.clone() };
+    assert!(block_on(staging.download(&longer, &file)).is_err(), "what is not what it should be is no download");
+}
+
 /// Runs Heroku's own CLI against the stand-in; `None` where it is not installed.
 fn heroku_cli(heroku: &StandIn, home: &std::path::Path, words: &str) -> Option<Finished> {
     let program = std::env::var_os("DYNOSIM_HEROKU_CLI").unwrap_or_else(|| "heroku".into());
@@ -446,9 +521,7 @@ fn the_heroku_cli_and_dynosim_say_the_same_of_the_same_app() {
             heroku.world().app("shop").phase.clone_from(&phase);
         }
         let Some(cli) = heroku_cli(&theirs, home.path(), line) else {
-            eprintln!(
-                "skipped, the Heroku CLI is not installed: the_heroku_cli_and_dynosim_say_the_same_of_the_same_app"
-            );
+            not_installed("the_heroku_cli_and_dynosim_say_the_same_of_the_same_app", "the Heroku CLI");
             return;
         };
         let own = run(&ours, &project, line);
@@ -463,6 +536,16 @@ fn the_heroku_cli_and_dynosim_say_the_same_of_the_same_app() {
             own.expect_err("Couldn't find that app. (404 not_found");
         }
     }
+    // A release: the CLI asks the registry through the proxy that it is given (cli-api §2.3).
+    for heroku in [&theirs, &ours] {
+        heroku.world().app("shop").phase = Some(printing(&[b"migrating\n"], "failed"));
+    }
+    let cli = heroku_cli(&theirs, home.path(), "container:release web -a shop").unwrap();
+    let own = run(&ours, &project, "container:release web -a shop --allow-untested");
+    assert_eq!((cli.status.code(), own.status.code()), (Some(1), Some(4)), "{}\n{}", cli.err, own.err);
+    assert_eq!(words(&cli.out), words(&own.out));
+    assert!(cli.err.contains("Releasing images web to shop... done"), "{}", cli.err);
+    own.expect_err("Releasing images web to shop... done, v10");
     let (theirs, ours) = (theirs.world().changes(), ours.world().changes());
     assert_eq!(theirs, ours, "and ask Heroku for the same changes");
 }
