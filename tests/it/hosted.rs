@@ -493,8 +493,8 @@ fn heroku_cli(heroku: &StandIn, home: &std::path::Path, words: &str) -> Option<F
 fn words(text: &str) -> Vec<String> {
     let text =
         text.replace("Warning:", "warning:").replace("heroku rollback", "dynosim rollback").replace(" -a shop", "");
-    // The CLI says this on stdout, dynosim with all else that is no result on stderr.
-    let text = text.replace("Running release command...", "");
+    // The CLI says this on stdout, dynosim with all else that is no result on stderr; and it prints the stream's NULs.
+    let text = text.replace("Running release command...", "").replace('\0', "");
     let word =
         |word: &&str| !matches!(*word, "›" | "v" | "description" | "user" | "created_at") && !word.starts_with('─');
     text.split_whitespace().filter(word).map(str::to_owned).collect()
@@ -538,7 +538,10 @@ fn the_heroku_cli_and_dynosim_say_the_same_of_the_same_app() {
     }
     // A release: the CLI asks the registry through the proxy that it is given (cli-api §2.3).
     for heroku in [&theirs, &ours] {
-        heroku.world().app("shop").phase = Some(printing(&[b"migrating\n"], "failed"));
+        // The CLI looks whether the release is pending, and shows no output of one that is over by then.
+        let mut phase = printing(&[b"migrating\n"], "failed");
+        phase.prints[0].0 = std::time::Duration::from_secs(4);
+        heroku.world().app("shop").phase = Some(phase);
     }
     let cli = heroku_cli(&theirs, home.path(), "container:release web -a shop").unwrap();
     let own = run(&ours, &project, "container:release web -a shop --allow-untested");
