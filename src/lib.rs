@@ -9,6 +9,7 @@
 //! | meeting | `platform` | everything below |
 //! | parts | `dyno`, `router`, `manifest` | services and vocabulary; not one another |
 //! | services | `engine`, `logs`, `heroku`, `registry` | vocabulary; `engine` also `registry`, for Docker's sign-ins |
+//! | below services | `web`: connections to others' servers | nothing of ours |
 //! | vocabulary | `model` | nothing of ours |
 //! | anywhere | `clock`, `diagnostic` | nothing of ours |
 //!
@@ -27,3 +28,4 @@ pub mod model;
 pub mod platform;
 pub mod registry;
 pub mod router;
+pub mod web;

@@ -164,9 +164,9 @@ fn heroku_host() -> Result<Host, PlatformError> {
     Ok(heroku_registry(&api).map_err(PushError::from)?)
 }
 
-/// The registry of Heroku's apps, for a release.
-pub(super) fn images(session: &Session) -> Result<push::AppImages, PlatformError> {
-    Ok(push::AppImages { host: heroku_host()?, sign_ins: sign_ins(session)?, patience: Patience::default() })
+/// The registry that images are released from.
+pub(super) fn images(session: &Session, at: &At) -> Result<push::AppImages, PlatformError> {
+    Ok(push::AppImages { host: registry(at)?, sign_ins: sign_ins(session)?, patience: Patience::default() })
 }
 
 fn docker_logins() -> DockerLogins {

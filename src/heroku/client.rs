@@ -1,10 +1,10 @@
 //! Requests and answers: the conventions of the Platform API v3 (cli-api §3).
 
-use super::connect::{Web, web};
 use super::endpoint::Endpoint;
 use super::error::{HerokuError, chain};
 use super::key::Key;
 use super::shapes;
+use crate::web::{self, Web};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -58,7 +58,7 @@ type Aside = Arc<dyn Fn(&str) + Send + Sync>;
 /// The API; clone freely. Must be used inside a tokio runtime.
 #[derive(Clone)]
 pub struct Client {
-    web: Web,
+    web: Web<Full<Bytes>>,
     api: Endpoint,
     key: Key,
     pub(super) patience: Patience,
@@ -88,7 +88,8 @@ impl Client {
         patience: Patience,
         aside: impl Fn(&str) + Send + Sync + 'static,
     ) -> Result<Self, HerokuError> {
-        Ok(Self { web: web(patience.connect)?, api, key, patience, aside: Arc::new(aside) })
+        let web = web::client(patience.connect).map_err(|error| HerokuError::NoRoots(error.to_string()))?;
+        Ok(Self { web, api, key, patience, aside: Arc::new(aside) })
     }
 
     /// GETs a resource.
@@ -289,7 +290,7 @@ impl Client {
     }
 
     /// A request to where an output is: without the key, which goes to the API alone.
-    pub(super) fn web(&self) -> &Web {
+    pub(super) fn web(&self) -> &Web<Full<Bytes>> {
         &self.web
     }
 }

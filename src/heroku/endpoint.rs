@@ -1,9 +1,9 @@
 //! Where the API is: Heroku, unless the environment says otherwise.
 
+use crate::web::is_loopback;
 use http::Uri;
 use http::uri::Scheme;
 use std::fmt;
-use std::net::IpAddr;
 
 /// Heroku's own.
 const USUAL: &str = "https://api.heroku.com";
@@ -91,12 +91,6 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.base)
     }
-}
-
-/// Whether a host is this machine.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare == "localhost" || bare.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -124,7 +124,9 @@ fn refusal(status: StatusCode, error: &shapes::Error, key: &Origin) -> Option<St
                 .into()
         }
         (403, _) => format!("the account of the key in {key} may not do this with the app"),
-        (404, _) => "look at the spelling of -a, and whether the key's account can see the app".into(),
+        (404, _) if error.message.contains(" app") => {
+            "look at the spelling of -a, and whether the key's account can see the app".into()
+        }
         (409, _) => "something else changes the app just now; try again when it is done".into(),
         (429, _) => {
             "the account has asked too much within the hour; Heroku lets about 75 more requests a minute".into()

@@ -10,7 +10,6 @@
 //! - An error is in Heroku's own words, with its id and the request's.
 
 mod client;
-mod connect;
 mod endpoint;
 mod error;
 mod key;
@@ -18,8 +17,6 @@ mod netrc;
 mod output;
 mod path;
 pub mod shapes;
-#[cfg(test)]
-mod tests;
 
 pub use client::{Client, Patience};
 pub use endpoint::{BadEndpoint, Endpoint};

@@ -4,8 +4,8 @@
 //! break: it is taken up again with `Range`, which Heroku's schema offers for `text/plain`.
 
 use super::client::{AGENT, Client, text_of};
-use super::endpoint::is_loopback;
 use super::error::{HerokuError, chain};
+use crate::web::is_loopback;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;

@@ -6,7 +6,7 @@
 //! | `place` | names: registry, repository, tag, digest |
 //! | `login`, `docker_config`, `helper` | who one is there, as Docker's own tools keep it |
 //! | `challenge`, `session`, `web` | requests that sign in when they are asked to |
-//! | `client`, `upload` | manifests and blobs |
+//! | `client`, `upload`, `download` | manifests and blobs |
 //! | `manifest` | schema 2, and what is made into it |
 //! | `saved`, `squeeze` | an exported image, in either layout, as blobs |
 //!
@@ -19,6 +19,7 @@
 mod challenge;
 mod client;
 mod docker_config;
+mod download;
 mod error;
 mod helper;
 mod login;

@@ -1,8 +1,8 @@
 //! Names: where a registry is, what a repository and a tag may be called, and digests.
 
+use crate::web::is_loopback;
 use sha2::{Digest as _, Sha256};
 use std::fmt::{self, Write as _};
-use std::net::IpAddr;
 use std::str::FromStr;
 
 /// A name that is none, and what it should look like.
@@ -63,12 +63,6 @@ impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.name)
     }
-}
-
-/// Whether a host is this machine.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare == "localhost" || bare.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// A repository of a registry: `registry.heroku.com/shop/web`.

@@ -3,8 +3,9 @@
 use super::challenge::{self, Challenge};
 use super::error::RegistryError;
 use super::login::Login;
-use super::place::{Host, Repository, is_loopback};
-use super::web::{self, Body, Patience, Web};
+use super::place::{Host, Repository};
+use super::web::{self, Body, Patience};
+use crate::web::{Web, is_loopback};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
@@ -14,7 +15,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// No manifest and no error is longer.
 const MOST_ANSWER: usize = 4 << 20;
@@ -58,7 +59,7 @@ impl Answer {
 
 /// One registry, one repository, one login.
 pub(super) struct Session {
-    web: Web,
+    web: Web<Body>,
     pub(super) host: Host,
     scope: Option<String>,
     login: Option<Login>,
@@ -104,6 +105,31 @@ impl Session {
         *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(now.clone());
         let answer = self.once(doing, pulse, make, Some(&now)).await?;
         if answer.status == StatusCode::UNAUTHORIZED { Err(self.unauthorized()) } else { Ok(answer) }
+    }
+
+    /// GETs what is too long to be read whole, from where the registry sends us for it. Somebody must have signed in before.
+    pub(super) async fn open(&self, doing: &str, url: String) -> Result<http::Response<Incoming>, RegistryError> {
+        let mut url = url;
+        for _ in 0..5 {
+            let request = Request::builder().uri(&url).body(web::bytes(Bytes::new()));
+            let mut request = request.map_err(|error| self.odd(doing, error.to_string()))?;
+            if let Some(authorization) = self.known().filter(|_| self.is_own(request.uri())) {
+                request.headers_mut().insert(AUTHORIZATION, authorization);
+            }
+            let asked = timeout(self.patience.silence, self.web.request(request)).await;
+            let answer = asked.map_err(|_| self.broken(doing, "no answer"))?;
+            let answer = answer.map_err(|error| self.unreachable(doing, &error))?;
+            if !answer.status().is_redirection() {
+                return Ok(answer);
+            }
+            url = self.location(doing, &self.read(doing, answer).await?)?;
+        }
+        Err(self.odd(doing, "it sends us round in circles".into()))
+    }
+
+    /// A connection that ended before it should have.
+    pub(super) fn broken(&self, doing: &str, reason: &str) -> RegistryError {
+        RegistryError::Unreachable { host: self.host.clone(), doing: doing.to_owned(), reason: reason.to_owned() }
     }
 
     fn known(&self) -> Option<HeaderValue> {
@@ -157,7 +183,7 @@ impl Session {
         }
     }
 
-    async fn read(&self, doing: &str, response: http::Response<Incoming>) -> Result<Answer, RegistryError> {
+    pub(super) async fn read(&self, doing: &str, response: http::Response<Incoming>) -> Result<Answer, RegistryError> {
         let (head, body) = response.into_parts();
         let body = Limited::new(body, MOST_ANSWER).collect().await;
         let body = body.map_err(|error| RegistryError::Unreachable {

@@ -1,26 +1,20 @@
-//! Connections to a registry and bodies to send: TLS by the system's own roots, plain for this machine's.
+//! Bodies to send to a registry, and how long to wait for it.
 
 use super::error::RegistryError;
+use crate::web::Web;
 use bytes::Bytes;
 use futures_util::stream::try_unfold;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::io::{self, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
-use tokio_rustls::rustls::crypto::ring;
 
 /// What is sent.
 pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
-/// A client that keeps its connections.
-pub(super) type Web = Client<HttpsConnector<HttpConnector>, Body>;
 
 /// Files are read in pieces of this size.
 const PIECE: u64 = 256 * 1024;
@@ -50,17 +44,8 @@ impl Default for Patience {
 }
 
 /// Opens no connection yet.
-pub(super) fn web(connecting: Duration) -> Result<Web, RegistryError> {
-    let mut plain = HttpConnector::new();
-    plain.enforce_http(false);
-    plain.set_connect_timeout(Some(connecting));
-    plain.set_nodelay(true);
-    let secured = HttpsConnectorBuilder::new()
-        .with_provider_and_native_roots(ring::default_provider())
-        .map_err(|error| RegistryError::NoRoots(error.to_string()))?;
-    // Whether plain HTTP is allowed is decided by the URL's host, before any connection.
-    let connector = secured.https_or_http().enable_http1().wrap_connector(plain);
-    Ok(Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector))
+pub(super) fn web(connecting: Duration) -> Result<Web<Body>, RegistryError> {
+    crate::web::client(connecting).map_err(|error| RegistryError::NoRoots(error.to_string()))
 }
 
 pub(super) fn bytes(bytes: Bytes) -> Body {

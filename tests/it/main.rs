@@ -10,6 +10,7 @@
 mod architecture;
 mod cli;
 mod detached;
+mod docker_registry;
 mod engine_build;
 mod engine_dyno;
 mod harness;

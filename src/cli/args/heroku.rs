@@ -1,5 +1,6 @@
 //! The commands about an app at Heroku, as the Heroku CLI spells them.
 
+use super::push::At;
 use crate::model::process_type::ProcessType;
 use clap::{Args, Subcommand};
 
@@ -50,6 +51,8 @@ pub(in crate::cli) struct Release {
     pub(in crate::cli) at: AtHeroku,
     #[command(flatten)]
     pub(in crate::cli) untested: AllowUntested,
+    #[command(flatten)]
+    pub(in crate::cli) registry: At,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -81,4 +84,6 @@ pub(in crate::cli) struct Promote {
     pub(in crate::cli) to: String,
     #[command(flatten)]
     pub(in crate::cli) untested: AllowUntested,
+    #[command(flatten)]
+    pub(in crate::cli) registry: At,
 }

@@ -1,7 +1,6 @@
 //! Commands about apps at Heroku, through its API.
 
 mod promote;
-mod registry;
 mod release;
 pub(super) mod releases;
 mod watched;
@@ -10,9 +9,9 @@ use super::args::heroku::{Container, Remove};
 use super::session::{Session, environment};
 use crate::heroku::{Client, Endpoint, HerokuError, Key, Patience};
 use crate::model::exit_code::ExitCode as Code;
-use crate::model::image::ImageId;
 use crate::platform::PlatformError;
 use crate::platform::heroku::{Fault, Hosted, Shipment, remove};
+use crate::platform::tested::Ledger;
 use std::process::ExitCode;
 
 /// Runs a command.
@@ -49,22 +48,21 @@ async fn take_away(session: &Session, args: &Remove) -> Result<Code, PlatformErr
     Ok(Code::Ok)
 }
 
-/// Sees that tests vouch for these images, or that the user takes them all the same.
+/// Sees that tests here vouch for these images, or that the user takes them all the same.
 fn vouched(session: &Session, shipment: &Shipment, app: &str, allow_untested: bool) -> Result<(), PlatformError> {
-    let passed = ledger(session)?;
-    for (process_type, image) in shipment.untested(&passed) {
-        if !allow_untested {
-            return Err(
-                Fault::Untested { app: app.into(), process_type: process_type.clone(), image: image.clone() }.into()
-            );
-        }
+    let place = session.place()?;
+    let state = place.state(&place.identity()?)?;
+    let ledger = Ledger::open(&state).map_err(PlatformError::io("read the ledger of tested images"))?;
+    let untested = shipment.untested(&|image| ledger.vouches_for(image).is_some());
+    if let (Some((process_type, image)), false) = (untested.first(), allow_untested) {
+        let broken = ledger.broken().map(ToString::to_string);
+        let (process_type, image) = (process_type.clone(), image.clone());
+        return Err(Fault::Untested { app: app.into(), process_type, image, broken }.into());
+    }
+    for (process_type, image) in untested {
         session
             .printer
             .warn(&format!("{process_type} {} is untested; taken because of --allow-untested", image.short()));
     }
     Ok(())
-}
-
-fn ledger(_session: &Session) -> Result<impl Fn(&ImageId) -> bool, PlatformError> {
-    Ok(|_: &ImageId| false)
 }

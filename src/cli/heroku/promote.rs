@@ -1,7 +1,8 @@
 //! `container:promote`
 
-use super::{client, registry, release, vouched};
+use super::{client, release, vouched};
 use crate::cli::args::heroku::Promote as Args;
+use crate::cli::push::images;
 use crate::cli::session::Session;
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
@@ -10,7 +11,7 @@ use crate::platform::heroku::{Hosted, Promotion, promote};
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Code, PlatformError> {
     let api = client(session)?;
     let (from, to) = (Hosted::new(api.clone(), &args.from), Hosted::new(api, &args.to));
-    let registry = registry::of(session, &from)?;
+    let registry = images(session, &args.registry)?;
     let found = Promotion::find(&registry, &from, &to, &args.types).await?;
     for process_type in &found.unsure {
         session.printer.warn(&format!(

@@ -1,7 +1,8 @@
 //! `container:release`
 
-use super::{hosted, registry, vouched, watched};
+use super::{hosted, vouched, watched};
 use crate::cli::args::heroku::Release as Args;
+use crate::cli::push::images;
 use crate::cli::session::Session;
 use crate::heroku::HerokuError;
 use crate::model::exit_code::ExitCode as Code;
@@ -11,7 +12,7 @@ use crate::platform::heroku::{Hosted, Shipment, release};
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Code, PlatformError> {
     let hosted = hosted(session, &args.at.app)?;
     let app = hosted.container_app().await?;
-    let shipment = Shipment::pushed(&registry::of(session, &hosted)?, &app, &args.types).await?;
+    let shipment = Shipment::pushed(&images(session, &args.registry)?, &app, &args.types).await?;
     vouched(session, &shipment, &app.name, args.untested.allow_untested)?;
     carry_out(session, &hosted, &shipment, &app.name).await
 }

@@ -1,10 +1,11 @@
 //! Why an app at Heroku was not changed, or not as it was wished.
 
-use super::images::RegistryFault;
 use crate::heroku::HerokuError;
 use crate::model::exit_code::ExitCode;
 use crate::model::image::ImageId;
 use crate::model::process_type::ProcessType;
+use crate::platform::push::PushError;
+use crate::registry::RegistryError;
 
 /// Why a command about an app at Heroku did not do its job.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +15,7 @@ pub enum Fault {
     Heroku(#[from] HerokuError),
     /// The registry.
     #[error(transparent)]
-    Registry(#[from] RegistryFault),
+    Registry(#[from] PushError),
     /// The app runs slugs, not images; in Heroku's words.
     #[error("This command is for Docker apps only; {app} is on the stack {stack}.")]
     NotContainer {
@@ -40,6 +41,8 @@ pub enum Fault {
         process_type: ProcessType,
         /// Its config digest.
         image: ImageId,
+        /// Why the ledger is not believed, when it is not.
+        broken: Option<String>,
     },
     /// What runs is not what the registry has.
     #[error(
@@ -105,11 +108,9 @@ impl Fault {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::ReleaseFailed { .. } => ExitCode::Release,
-            Self::Untested { .. } | Self::NotWhatRuns { .. } | Self::Differs { .. } | Self::Registry(_) => {
-                ExitCode::Push
-            }
-            Self::Itself(_) => ExitCode::Usage,
-            Self::Heroku(HerokuError::Endpoint(_)) => ExitCode::Usage,
+            Self::Itself(_) | Self::Heroku(HerokuError::Endpoint(_)) => ExitCode::Usage,
+            Self::Untested { .. } | Self::NotWhatRuns { .. } | Self::Differs { .. } => ExitCode::Push,
+            Self::Registry(error) => error.exit_code(),
             Self::Heroku(_)
             | Self::NotContainer { .. }
             | Self::NothingPushed { .. }
@@ -123,14 +124,22 @@ impl Fault {
     pub fn help(&self) -> Option<String> {
         Some(match self {
             Self::Heroku(error) => return error.help(),
-            Self::Registry(error) => error.help.clone(),
+            Self::Registry(PushError::Registry { error: RegistryError::Unreachable { .. }, .. }) => {
+                "nothing was released; do it again when the registry answers".into()
+            }
+            Self::Registry(error) => return error.help(),
             Self::NotContainer { app, .. } => {
                 format!("switch with `heroku stack:set container -a {app}`, or deploy with `git push heroku main`")
             }
             Self::NothingPushed { app, process_type } => {
                 format!("push it first: `dynosim container:push {process_type} -a {app}`")
             }
-            Self::Untested { .. } => "test it with `dynosim test` and push that, or say --allow-untested".into(),
+            Self::Untested { broken: Some(broken), .. } => {
+                format!("the ledger of tested images cannot be trusted: {broken}; test again, or say --allow-untested")
+            }
+            Self::Untested { .. } => {
+                "test it with `dynosim test` in the project's folder and push that, or say --allow-untested".into()
+            }
             Self::NotWhatRuns { app, process_type, .. } => {
                 format!(
                     "release it there first, with `dynosim container:release {process_type} -a {app}`, and see that it works"

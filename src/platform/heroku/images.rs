@@ -2,25 +2,16 @@
 
 use crate::model::image::ImageId;
 use crate::model::process_type::ProcessType;
+use crate::platform::push::PushError;
 use async_trait::async_trait;
 
 /// The registry of Heroku's apps, or one like it.
 #[async_trait]
 pub trait Registry: Send + Sync {
     /// The config digest of `APP/TYPE:latest`, which is what Heroku releases (R1.1, R1.2); `None` when there is none.
-    async fn latest(&self, app: &str, process_type: &ProcessType) -> Result<Option<ImageId>, RegistryFault>;
+    async fn latest(&self, app: &str, process_type: &ProcessType) -> Result<Option<ImageId>, PushError>;
 
     /// Makes `TO/TYPE:latest` the very manifest that `FROM/TYPE:latest` is, without sending what the registry has. When this
     /// fails, the tag is as it was.
-    async fn copy(&self, from: &str, to: &str, process_type: &ProcessType) -> Result<(), RegistryFault>;
-}
-
-/// Why the registry did not do it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct RegistryFault {
-    /// What happened, naming registry and repository.
-    pub message: String,
-    /// What to do about it.
-    pub help: String,
+    async fn copy(&self, from: &str, to: &str, process_type: &ProcessType) -> Result<(), PushError>;
 }

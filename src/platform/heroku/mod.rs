@@ -8,12 +8,10 @@ mod images;
 mod promote;
 mod release;
 mod running;
-#[cfg(test)]
-mod tests;
 mod watch;
 
 pub use fault::Fault;
-pub use images::{Registry, RegistryFault};
+pub use images::Registry;
 pub use promote::{Promotion, promote};
 pub use release::{Shipment, release, remove};
 pub use running::running_images;

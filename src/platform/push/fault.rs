@@ -91,6 +91,14 @@ pub enum PushError {
         /// What was pushed.
         wanted: Digest,
     },
+    /// What is there is no image that Heroku takes (R1.2).
+    #[error("{repository}:latest is {kind}, which Heroku does not take")]
+    NotSchema2 {
+        /// Where.
+        repository: String,
+        /// Its media type.
+        kind: String,
+    },
     /// The registry, or the way there.
     #[error("{error}{}", .done.as_ref().map(|done| format!("; {done}")).unwrap_or_default())]
     Registry {
@@ -162,6 +170,7 @@ impl PushError {
                 "nothing was released; somebody else pushed at the same time, or the registry is at fault: push again"
                     .into()
             }
+            Self::NotSchema2 { .. } => "push it with `dynosim container:push`, which sends what Heroku takes".into(),
             Self::Registry { error, .. } => return error.help(),
             Self::Ledger(error) => error.help(),
             Self::NoKey(_) => {

@@ -6,9 +6,10 @@ use super::sign_in::SignIns;
 use super::target::Target;
 use crate::model::image::ImageId;
 use crate::model::process_type::ProcessType;
-use crate::platform::heroku::{Registry, RegistryFault};
-use crate::registry::{Client, Host, Manifest, Patience, Tag};
+use crate::platform::heroku::Registry;
+use crate::registry::{Blob, Client, Found, Host, Patience, RegistryError, Sessions, Source, Tag};
 use async_trait::async_trait;
+use std::sync::Arc;
 
 /// The images of apps in one registry.
 pub struct AppImages {
@@ -27,43 +28,62 @@ impl AppImages {
         Ok(Client::new(target.repository(process_type)?, login, self.patience)?)
     }
 
-    /// Copies: every blob is taken over within the registry, none is sent from here.
+    /// Copies: the registry takes every blob over from one repository into the other. One that does not do that gets it by
+    /// way of this machine.
     async fn copied(&self, from: &str, to: &str, process_type: &ProcessType) -> Result<(), PushError> {
         let (source, target) = (self.client(from, process_type).await?, self.client(to, process_type).await?);
         let found = source.manifest(Tag::latest().as_str()).await?;
-        let manifest = found.as_ref().and_then(crate::registry::Found::manifest);
         let missing = || PushError::NoVersion { version: "latest".into(), what: source.repository.to_string() };
-        let manifest: Manifest = manifest.ok_or_else(missing)?;
+        let found = found.ok_or_else(missing)?;
+        let manifest = found.manifest().ok_or_else(|| not_schema_2(&source, &found))?;
         for blob in manifest.blobs() {
             if target.has(&blob.digest, blob.size).await? || target.mount(blob, source.repository.path()).await? {
                 continue;
             }
-            return Err(crate::registry::RegistryError::Unsupported {
-                host: self.host.clone(),
-                doing: format!("copying from {} to {}", source.repository.path(), target.repository.path()),
-                reason: "it does not take blobs over from one repository into another for this login".into(),
-            }
-            .into());
+            carry_over(&source, &target, blob).await?;
         }
         // The very bytes: another text of the same manifest would have another digest.
-        let bytes = found.map(|found| found.bytes).unwrap_or_default();
-        Ok(target.tag(&Tag::latest(), &bytes).await?)
+        Ok(target.tag(&Tag::latest(), &found.bytes).await?)
     }
 }
 
-fn fault(error: &PushError) -> RegistryFault {
-    RegistryFault { message: error.to_string(), help: error.help().unwrap_or_default() }
+fn not_schema_2(client: &Client, found: &Found) -> PushError {
+    PushError::NotSchema2 { repository: client.repository.to_string(), kind: found.media_type.clone() }
+}
+
+/// Fetches a blob and sends it.
+async fn carry_over(source: &Client, target: &Client, blob: &Blob) -> Result<(), PushError> {
+    let failed = |source| RegistryError::File { path: "a temporary file".into(), source };
+    let file = tempfile::NamedTempFile::new().map_err(failed)?;
+    source.download(blob, file.path()).await?;
+    let bytes = Source::File(file.path().to_owned());
+    target.upload(blob, &bytes, &Forgetful, Arc::new(|_| {})).await?;
+    Ok(())
+}
+
+/// A copy that was cut off begins anew: its file is gone with its process.
+struct Forgetful;
+
+impl Sessions for Forgetful {
+    fn recall(&self, _: &Blob) -> Option<String> {
+        None
+    }
+
+    fn keep(&self, _: &Blob, _: &str) {}
+
+    fn forget(&self, _: &Blob) {}
 }
 
 #[async_trait]
 impl Registry for AppImages {
-    async fn latest(&self, app: &str, process_type: &ProcessType) -> Result<Option<ImageId>, RegistryFault> {
-        let client = self.client(app, process_type).await.map_err(|error| fault(&error))?;
-        let found = client.manifest(Tag::latest().as_str()).await.map_err(|error| fault(&error.into()))?;
-        Ok(found.and_then(|found| found.config()).map(|config| image_id(&config)))
+    async fn latest(&self, app: &str, process_type: &ProcessType) -> Result<Option<ImageId>, PushError> {
+        let client = self.client(app, process_type).await?;
+        let Some(found) = client.manifest(Tag::latest().as_str()).await? else { return Ok(None) };
+        let config = found.config().ok_or_else(|| not_schema_2(&client, &found))?;
+        Ok(Some(image_id(&config)))
     }
 
-    async fn copy(&self, from: &str, to: &str, process_type: &ProcessType) -> Result<(), RegistryFault> {
-        self.copied(from, to, process_type).await.map_err(|error| fault(&error))
+    async fn copy(&self, from: &str, to: &str, process_type: &ProcessType) -> Result<(), PushError> {
+        self.copied(from, to, process_type).await
     }
 }

@@ -14,7 +14,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 /// The key that the stand-in takes.
 pub(crate) const KEY: &str = "01234567-89ab-cdef-0123-456789abcdef";
@@ -40,6 +45,8 @@ pub(crate) enum Trouble {
 /// It runs until it is dropped.
 pub(crate) struct StandIn {
     pub(crate) port: u16,
+    /// Its certificate, where it speaks TLS.
+    pub(crate) certificate: Option<String>,
     shared: Arc<Shared>,
     _runtime: tokio::runtime::Runtime,
 }
@@ -59,6 +66,25 @@ impl Shared {
 
 impl StandIn {
     pub(crate) fn start(apps: Vec<App>) -> Self {
+        Self::start_with(apps, None)
+    }
+
+    /// With a certificate that nobody has signed.
+    pub(crate) fn start_tls(apps: Vec<App>) -> Self {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let signed = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![signed.der().clone()], private)
+            .unwrap();
+        Self::start_with(apps, Some((TlsAcceptor::from(Arc::new(config)), signed.pem())))
+    }
+
+    fn start_with(apps: Vec<App>, tls: Option<(TlsAcceptor, String)>) -> Self {
+        let (tls, certificate) = tls.unzip();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -68,12 +94,13 @@ impl StandIn {
             changed: tokio::sync::Notify::new(),
             port,
         });
-        runtime.spawn(accept(listener, shared.clone()));
-        Self { port, shared, _runtime: runtime }
+        runtime.spawn(accept(listener, tls, shared.clone()));
+        Self { port, certificate, shared, _runtime: runtime }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
@@ -92,12 +119,23 @@ impl StandIn {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
-        let shared = shared.clone();
+        let (shared, tls) = (shared.clone(), tls.clone());
         tokio::spawn(async move {
-            let service = service_fn(move |request| routes::answer(shared.clone(), request));
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+            match tls {
+                None => serve(stream, shared).await,
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        serve(stream, shared).await;
+                    }
+                }
+            }
         });
     }
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, shared: Arc<Shared>) {
+    let service = service_fn(move |request| routes::answer(shared.clone(), request));
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
 }
