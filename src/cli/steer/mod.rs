@@ -10,7 +10,7 @@ mod releases;
 mod run_detached;
 mod scale;
 mod switches;
-mod text;
+pub(super) mod text;
 
 use super::args::BuildArgs;
 use super::args::steer::Steer;
