@@ -2,8 +2,7 @@
 
 use super::tested::Commit;
 use std::path::Path;
-use std::process::Stdio;
-use tokio::process::Command;
+use std::process::{Command, Stdio};
 
 /// The checked-out commit, read from the folder without running git.
 pub(super) fn commit_of(root: &Path) -> Option<String> {
@@ -27,19 +26,24 @@ pub(super) fn commit_of(root: &Path) -> Option<String> {
 /// The checked-out commit and whether the tree holds anything else, as git says. Without git what the folder says; none
 /// where nothing is checked out.
 pub(super) async fn checkout(root: &Path) -> Option<Commit> {
-    let hash = match git(root, &["rev-parse", "HEAD"]).await {
+    let root = root.to_owned();
+    tokio::task::spawn_blocking(move || look(&root)).await.ok()?
+}
+
+fn look(root: &Path) -> Option<Commit> {
+    let hash = match git(root, &["rev-parse", "HEAD"]) {
         Some(hash) => hash.trim().to_owned(),
         None => commit_of(root)?,
     };
-    let status = git(root, &["status", "--porcelain", "--untracked-files=normal", "--", "."]).await;
+    let status = git(root, &["status", "--porcelain", "--untracked-files=normal", "--", "."]);
     Some(Commit { hash, dirty: status.map(|text| !text.trim().is_empty()) })
 }
 
 /// What git prints; none when there is no git, or it has nothing to say here.
-async fn git(root: &Path, words: &[&str]) -> Option<String> {
+fn git(root: &Path, words: &[&str]) -> Option<String> {
     let mut command = Command::new("git");
-    command.arg("-C").arg(root).arg("--no-optional-locks").args(words).stdin(Stdio::null()).kill_on_drop(true);
-    let output = command.output().await.ok().filter(|output| output.status.success())?;
+    command.arg("-C").arg(root).arg("--no-optional-locks").args(words).stdin(Stdio::null());
+    let output = command.output().ok().filter(|output| output.status.success())?;
     String::from_utf8(output.stdout).ok()
 }
 

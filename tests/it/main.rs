@@ -20,6 +20,7 @@ mod scenarios;
 mod steer;
 mod support;
 mod terminal;
+mod test_command;
 mod up;
 mod watch;
 mod wrong_apps;

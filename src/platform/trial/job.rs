@@ -6,6 +6,7 @@ use super::home::Home;
 use super::load::{self, Stopped};
 use super::parity;
 use super::{JobReport, Outcome, Stage, Step, TrialOptions, TrialSession};
+use crate::clock::stamp;
 use crate::engine::Output;
 use crate::logs::{Filter, Follower, Logs, LogsOptions, Start};
 use crate::model::limits;
@@ -85,12 +86,14 @@ impl Job {
         };
         let options = self.up_options();
         let mut app = tokio::spawn(async move { up(session, &options).await });
+        let mut until = None;
         let outcome = {
             let tests = self.tests(project, control, &interrupt, job);
             tokio::pin!(tests);
             let (outcome, app) = tokio::select! {
                 biased;
                 outcome = &mut tests => {
+                    until = Some(stamp(project.clock.now()));
                     interrupter.ask(OVER);
                     (Some(outcome), (&mut app).await)
                 }
@@ -116,7 +119,7 @@ impl Job {
         passed_on.abort();
         served.await;
         let closed = logs.close().await;
-        self.judge(watched(project).await.map_err(PlatformError::io("read the log"))?, job);
+        self.judge(watched(project, until).await.map_err(PlatformError::io("read the log"))?, job);
         closed.map_err(PlatformError::io("write the log"))
     }
 
@@ -318,8 +321,8 @@ fn port_of(project: &Project) -> Option<u16> {
 }
 
 /// Reads the whole log of a run that is over.
-async fn watched(project: &Project) -> std::io::Result<parity::Watch> {
-    let mut watch = parity::Watch::default();
+async fn watched(project: &Project, until: Option<String>) -> std::io::Result<parity::Watch> {
+    let mut watch = parity::Watch::until(until);
     let folder = project.state.file("journal");
     let mut follower = Follower::outside(&folder, Start::Oldest, Filter::default(), Box::new(|| false))?;
     while let Some(lines) = follower.next_lines().await? {

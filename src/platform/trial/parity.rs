@@ -53,13 +53,17 @@ pub struct Tail {
 }
 
 /// Reads the log of a run along, and knows at its end how the app did and what was said last.
-#[derive(Default)]
 pub(super) struct Watch {
     reading: Reading,
     tails: Tails,
 }
 
 impl Watch {
+    /// A watch whose last lines are those up to this stamp: what an app says as it is stopped hides what it said before.
+    pub(super) fn until(stamp: Option<String>) -> Self {
+        Self { reading: Reading::default(), tails: Tails { until: stamp, ..Tails::default() } }
+    }
+
     /// Takes whole lines.
     pub(super) fn lines(&mut self, lines: &[u8]) {
         for line in lines.split(|byte| *byte == b'\n').filter_map(ParsedLine::parse) {
@@ -82,11 +86,13 @@ struct Tails {
     of: BTreeMap<String, VecDeque<String>>,
     all: VecDeque<String>,
     failed: Vec<String>,
+    until: Option<String>,
 }
 
 impl Tails {
     fn line(&mut self, line: &ParsedLine<'_>) {
-        if line.text.starts_with(b"source=") && line.source == Source::Heroku {
+        let after = self.until.as_ref().is_some_and(|until| line.time > until.as_str());
+        if after || (line.text.starts_with(b"source=") && line.source == Source::Heroku) {
             return;
         }
         let release = line.process.starts_with("release.") && exit_status(line).is_some_and(|status| status != 0);
@@ -292,7 +298,7 @@ mod tests {
     }
 
     fn watched(log: &[u8], timeouts: &Timeouts, gates: &[Gate]) -> (Parity, Vec<Tail>) {
-        let mut watch = Watch::default();
+        let mut watch = Watch::until(None);
         watch.lines(log);
         watch.end(timeouts, gates)
     }
@@ -345,5 +351,8 @@ mod tests {
         let sound = LOG.replace("worker.1]: State changed from up to crashed", "worker.1]: fine");
         let whole = tails(sound.as_bytes());
         assert_eq!((whole[0].dyno.as_str(), whole[0].lines.len()), ("", 16));
+        let mut early = Watch::until(Some("2026-11-21T03:08:18.400000+00:00".into()));
+        early.lines(sound.as_bytes());
+        assert_eq!(early.end(&Timeouts::heroku(), &[]).1[0].lines.len(), 12, "up to the stop");
     }
 }
