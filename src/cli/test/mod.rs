@@ -14,6 +14,7 @@ use crate::api::Server;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::logs::Logs;
 use crate::model::app::App;
+use crate::model::exit_code::ExitCode as Code;
 use crate::model::process_type::ProcessType;
 use crate::platform::PlatformError;
 use crate::platform::control::Reload;
@@ -81,11 +82,15 @@ pub(super) async fn run(session: &Session, args: Test) -> Result<ExitCode, Platf
     if args.annotations.is_some() {
         annotations::print(session.printer, &options, &done);
     }
-    if let Some(file) = &args.junit {
-        junit::write(file, &project.app.name, &options, &done)
-            .map_err(PlatformError::io(format!("write {}", file.display())))?;
+    let mut code = done.exit_code();
+    if let Some(file) = &args.junit
+        && let Err(error) = junit::write(file, &project.app.name, &options, &done)
+    {
+        session.printer.error(&format!("the results could not be written to {}: {error}", file.display()), None);
+        // Why the test failed, if it did, says more.
+        code = if code == Code::Ok { Code::Failed } else { code };
     }
-    Ok(super::code(done.exit_code()))
+    Ok(super::code(code))
 }
 
 fn options(args: &Test, app: &App, json: bool) -> Result<TrialOptions, PlatformError> {
