@@ -1,8 +1,9 @@
-//! The check of a dyno's response head, in front of hyper: the limits of §8 (H25) and what is no HTTP response
+//! The check of a dyno's response head: the limits of §8 (H25) and what is no HTTP response
 //! (H17). Pure and incremental, as [`super::head`].
 
 use super::chunks::is_token;
 use super::failure::{Failure, Restriction};
+use super::fields::Fields;
 use super::head::{decimal, is_field_value};
 
 /// Status line without its line end, in bytes.
@@ -35,25 +36,38 @@ pub(super) struct AnswerScan {
     line: usize,
     searched: usize,
     status: Option<u16>,
-    headers: usize,
     length: Option<u64>,
+    fields: Fields,
 }
 
 impl AnswerScan {
+    /// Begins anew.
+    pub(super) fn clear(&mut self) {
+        let mut fields = std::mem::take(&mut self.fields);
+        fields.clear();
+        *self = Self { fields, ..Self::default() };
+    }
+
+    /// The header lines of a head that is done.
+    pub(super) fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
     /// Looks at what is new in `bytes`, which begin where the head begins.
     pub(super) fn scan(&mut self, bytes: &[u8]) -> Scan {
         // What comes at once is judged as what comes byte by byte.
         let bytes = &bytes[..bytes.len().min(HEAD + 1)];
         while let Some(at) = bytes[self.searched..].iter().position(|b| *b == b'\n') {
             let end = self.searched + at;
-            let line = &bytes[self.line..end];
+            let start = self.line;
+            let line = &bytes[start..end];
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             self.line = end + 1;
             self.searched = end + 1;
             let verdict = match self.status {
                 None => self.start(line),
                 Some(status) if line.is_empty() => return self.finish(status),
-                Some(_) => self.header(line),
+                Some(_) => self.header(line, start),
             };
             if let Err(failure) = verdict {
                 return Scan::Refused(failure);
@@ -97,15 +111,15 @@ impl AnswerScan {
         Ok(())
     }
 
-    fn header(&mut self, line: &[u8]) -> Result<(), Failure> {
+    fn header(&mut self, line: &[u8], start: usize) -> Result<(), Failure> {
         header_limits(line)?;
-        self.headers += 1;
         let colon = line.iter().position(|b| *b == b':').ok_or(Failure::BadResponse)?;
         let (name, value) = (&line[..colon], &line[colon + 1..]);
-        if self.headers > COUNT || !is_token(name) || !is_field_value(value) {
+        if self.fields.len() == COUNT || !is_token(name) || !is_field_value(value) {
             return Err(Failure::BadResponse);
         }
-        // hyper overlooks a coding next to such bytes, and would take chunks for data.
+        self.fields.push(start, line, colon);
+        // Next to such bytes one reader may see a coding where another sees none, and take chunks for data.
         if name.eq_ignore_ascii_case(b"transfer-encoding") && !value.is_ascii() {
             return Err(Failure::BadResponse);
         }
@@ -119,7 +133,7 @@ impl AnswerScan {
     fn finish(&mut self, status: u16) -> Scan {
         let end = self.line;
         if (100..200).contains(&status) && status != 101 {
-            *self = Self::default();
+            self.clear();
             Scan::Interim(end)
         } else {
             Scan::Done(end)

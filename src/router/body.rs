@@ -1,17 +1,16 @@
-//! The two bodies of an exchange, as hyper's halves pull them: the request's on its way to the dyno, the response's
-//! on its way to the client.
+//! The two bodies of an exchange: the request's, as the connection to the dyno pulls it, and the response's, as the
+//! client's side does.
 
 use super::checkout::Lease;
-use super::dyno_io::DynoWire;
 use super::exchange::Exchange;
+use super::failure::Failure;
 use super::http2::Upload;
-use super::pool::Link;
+use super::link::Link;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// A request's body as its client sends it.
@@ -58,69 +57,13 @@ impl Body for ClientBody {
     }
 }
 
-/// A request body that tells the dyno's side when it has ended.
-pub(super) struct RequestBody {
-    client: ClientBody,
-    wire: Arc<DynoWire>,
-}
-
-impl RequestBody {
-    pub(super) fn new(client: ClientBody, wire: Arc<DynoWire>) -> Self {
-        if client.is_end_stream() {
-            wire.request_sent();
-        }
-        Self { client, wire }
-    }
-}
-
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = Broken;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let frame = std::task::ready!(Pin::new(&mut self.client).poll_frame(cx));
-        let last = self.client.is_end_stream();
-        let Some(Ok(frame)) = frame else {
-            if frame.is_none() {
-                self.wire.request_sent();
-            }
-            return Poll::Ready(frame);
-        };
-        // hyper would write only trailers that a `Trailer` header announced.
-        if let Some(trailers) = frame.trailers_ref() {
-            self.wire.splice_trailers(trailers);
-            self.wire.request_sent();
-            return Poll::Ready(None);
-        }
-        if last {
-            self.wire.request_sent();
-        }
-        Poll::Ready(Some(Ok(frame)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.client.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.client.size_hint()
-    }
-}
-
 /// Reads a whole response body of at most `limit` bytes.
-pub(super) async fn collect(incoming: &mut Incoming, link: &mut Link, limit: usize) -> Result<Bytes, hyper::Error> {
+pub(super) async fn collect(link: &mut Link, limit: usize) -> Result<Bytes, Failure> {
     let mut whole = BytesMut::with_capacity(limit);
     loop {
-        let frame = poll_fn(|cx| match Pin::new(&mut *incoming).poll_frame(cx) {
-            Poll::Pending => {
-                let _ = link.poll(cx);
-                Pin::new(&mut *incoming).poll_frame(cx)
-            }
-            ready @ Poll::Ready(_) => ready,
-        });
-        match frame.await {
+        match poll_fn(|cx| link.poll_frame(cx)).await {
             Some(Ok(frame)) => whole.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
-            Some(Err(error)) => return Err(error),
+            Some(Err(failure)) => return Err(failure),
             None => return Ok(whole.freeze()),
         }
     }
@@ -136,9 +79,8 @@ pub(super) enum ResponseBody {
 
 /// What the dyno sends, with the connection it comes from and the exchange it ends.
 pub(super) struct DynoBody {
-    incoming: Incoming,
     /// What ended it early, kept back until the client has what came before.
-    broken: Option<hyper::Error>,
+    broken: Option<Failure>,
     /// Gone once the response is over.
     source: Option<(Lease, Exchange)>,
 }
@@ -153,8 +95,8 @@ impl ResponseBody {
         Self::Page(Bytes::new())
     }
 
-    pub(super) fn dyno(incoming: Incoming, lease: Lease, exchange: Exchange) -> Self {
-        Self::Dyno(Box::new(DynoBody { incoming, broken: None, source: Some((lease, exchange)) }))
+    pub(super) fn dyno(lease: Lease, exchange: Exchange) -> Self {
+        Self::Dyno(Box::new(DynoBody { broken: None, source: Some((lease, exchange)) }))
     }
 }
 
@@ -164,13 +106,7 @@ impl DynoBody {
         if self.broken.is_some() {
             return self.cut();
         }
-        let mut frame = Pin::new(&mut self.incoming).poll_frame(cx);
-        if frame.is_pending() {
-            // The connection brings the body; what it brought is there at once.
-            let _ = lease.link.poll(cx);
-            frame = Pin::new(&mut self.incoming).poll_frame(cx);
-        }
-        match std::task::ready!(frame) {
+        match std::task::ready!(lease.link.poll_frame(cx)) {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => {
                     exchange.count(data.len());
@@ -186,8 +122,8 @@ impl DynoBody {
                 self.complete();
                 Poll::Ready(None)
             }
-            Some(Err(error)) => {
-                self.broken = Some(error);
+            Some(Err(failure)) => {
+                self.broken = Some(failure);
                 self.cut()
             }
         }
@@ -199,11 +135,16 @@ impl DynoBody {
         if self.source.as_ref().is_some_and(|(_, exchange)| exchange.is_unwritten()) {
             return Poll::Pending;
         }
-        if let (Some((lease, exchange)), Some(error)) = (self.source.take(), &self.broken) {
-            let failure = exchange.blame(error, &lease.link);
+        if let (Some((_, exchange)), Some(failure)) = (self.source.take(), self.broken) {
+            let failure = exchange.blame(failure);
             exchange.cut(failure);
         }
         Poll::Ready(Some(Err(Cut)))
+    }
+
+    /// The bytes that are still to come, where that is known.
+    fn left(&self) -> Option<u64> {
+        self.source.as_ref().map_or(Some(0), |(lease, _)| lease.link.body_left())
     }
 
     fn complete(&mut self) {
@@ -217,7 +158,7 @@ impl Drop for DynoBody {
     /// hyper drops a body of known length with its last frame. A body dropped earlier is a client that went away, and
     /// the exchange says so as it is dropped.
     fn drop(&mut self) {
-        if self.incoming.is_end_stream() {
+        if self.left() == Some(0) {
             self.complete();
         }
     }
@@ -238,14 +179,14 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Page(page) => page.is_empty(),
-            Self::Dyno(body) => body.incoming.is_end_stream(),
+            Self::Dyno(body) => body.left() == Some(0),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Page(page) => SizeHint::with_exact(page.len() as u64),
-            Self::Dyno(body) => body.incoming.size_hint(),
+            Self::Dyno(body) => body.left().map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use super::Shared;
 use super::failure::Failure;
-use super::pool::{DialFailure, Link, Slot};
+use super::link::Link;
+use super::pool::{DialFailure, Slot};
 use super::registry::Live;
 use crate::model::dyno::DynoState;
 use crate::model::limits::CONNECT_ATTEMPTS;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
+use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
 /// A connection to a dyno for one request.
@@ -38,17 +40,17 @@ enum Step {
 }
 
 /// Finds a dyno of the app named `app` and a connection to it: a pooled one or a new one. `wanted` is the dyno of the
-/// client's session, tried first.
-pub(super) async fn checkout(shared: &Shared, app: &str, wanted: Option<&str>) -> Result<Lease, NoLease> {
+/// client's session, tried first. `live` is the table that the app was just found in.
+pub(super) async fn checkout(shared: &Shared, live: &Live, app: &str, wanted: Option<&str>) -> Result<Lease, NoLease> {
     let timeouts = &shared.config.timeouts;
     let give_up = Instant::now() + timeouts.queue;
     // Subscribed to before the first wait, after which the table is looked at again.
     let mut changes = None;
     let mut tried: Vec<Arc<Slot>> = Vec::new();
     let mut last = Failure::Refused;
+    let mut newer: Option<Arc<Live>> = None;
     loop {
-        let live = shared.registry.current();
-        match next_step(shared, &live, app, wanted, &tried, last) {
+        match next_step(shared, newer.as_deref().unwrap_or(live), app, wanted, &tried, last) {
             Step::Try(slot) => match connect(shared, &slot).await {
                 Ok(link) => return Ok(Lease { slot, link }),
                 Err(failure) => {
@@ -58,6 +60,7 @@ pub(super) async fn checkout(shared: &Shared, app: &str, wanted: Option<&str>) -
                         DialFailure::TimedOut => Failure::ConnectTimeout,
                     };
                     tried.push(slot);
+                    newer = Some(shared.registry.current());
                 }
             },
             Step::Fail(failure) => {
@@ -67,6 +70,7 @@ pub(super) async fn checkout(shared: &Shared, app: &str, wanted: Option<&str>) -
             Step::Wait(until, failure) => {
                 let Some(changes) = &mut changes else {
                     changes = Some(shared.registry.changes());
+                    newer = Some(shared.registry.current());
                     continue;
                 };
                 let wake = until.map_or(give_up, |until| until.min(give_up));
@@ -81,6 +85,7 @@ pub(super) async fn checkout(shared: &Shared, app: &str, wanted: Option<&str>) -
                     return Err(failure.into());
                 }
                 changes.borrow_and_update();
+                newer = Some(shared.registry.current());
             }
         }
     }
@@ -131,7 +136,8 @@ fn next_step(
 async fn connect(shared: &Shared, slot: &Slot) -> Result<Box<Link>, DialFailure> {
     if shared.pools() {
         let max_idle = shared.config.timeouts.pool_idle;
-        if let Some(link) = poll_fn(|cx| Poll::Ready(slot.take_idle(max_idle, cx))).await {
+        // However many of them have closed: a task that has used up its turn sees all of them as open.
+        if let Some(link) = unconstrained(poll_fn(|cx| Poll::Ready(slot.take_idle(max_idle, cx)))).await {
             return Ok(link);
         }
     }

@@ -1,12 +1,12 @@
-//! Where a request body ends: counts a length, or walks chunked coding strictly (§9.1, §16). Pure; bytes are looked
-//! at where they lie and nothing is kept of them.
+//! Where a body ends: counts a length, or walks chunked coding strictly (§9.1, §16). Pure; bytes are looked at where
+//! they lie, and nothing but trailers is kept of them.
 
 use super::head::{Framing, is_field_value};
 
 /// Chunk extensions and trailers of one body, in bytes each.
 const EXTRA: usize = 16 * 1024;
 
-/// Follows a request body to its end.
+/// Follows a body to its end.
 #[derive(Clone, Debug)]
 pub(super) struct BodyScan {
     state: State,
@@ -14,6 +14,8 @@ pub(super) struct BodyScan {
     extra: usize,
     /// The trailer line that is being read.
     line: Vec<u8>,
+    /// The trailer lines before it, each with a line feed.
+    trailers: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,21 @@ pub(super) enum Progress {
     Broken(usize),
 }
 
+/// What the next bytes of a body are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The first this many are data.
+    Data(usize),
+    /// The first this many stand between data.
+    Between(usize),
+    /// There are none.
+    More,
+    /// They do not belong to the body, which is complete.
+    End,
+    /// What comes is not sound.
+    Broken,
+}
+
 impl BodyScan {
     pub(super) fn new(framing: Framing) -> Self {
         let state = match framing {
@@ -53,29 +70,43 @@ impl BodyScan {
             Framing::Length(length) => State::Counted(length),
             Framing::Chunked => State::Size(0, false),
         };
-        Self { state, extra: 0, line: Vec::new() }
+        Self { state, extra: 0, line: Vec::new(), trailers: Vec::new() }
     }
 
     /// Looks at the next bytes.
     pub(super) fn scan(&mut self, bytes: &[u8]) -> Progress {
         let mut at = 0;
         loop {
+            match self.step(&bytes[at..]) {
+                Step::Data(n) | Step::Between(n) => at += n,
+                Step::More => return Progress::More,
+                Step::End => return Progress::Done(at),
+                Step::Broken => return Progress::Broken(at),
+            }
+        }
+    }
+
+    /// Looks at the next bytes, as far as they are of one kind. Those that it tells of are done with.
+    pub(super) fn step(&mut self, bytes: &[u8]) -> Step {
+        let mut at = 0;
+        loop {
             match self.state {
-                State::Done => return Progress::Done(at),
-                State::Broken => return Progress::Broken(at),
-                _ if at == bytes.len() => return Progress::More,
+                _ if at > 0 && self.is_at_border() => return Step::Between(at),
+                State::Done => return Step::End,
+                State::Broken => return Step::Broken,
+                _ if at == bytes.len() => return if at == 0 { Step::More } else { Step::Between(at) },
                 State::Counted(left) => {
-                    let (taken, left) = take(left, bytes.len() - at);
-                    at += taken;
+                    let (taken, left) = take(left, bytes.len());
                     self.state = if left == 0 { State::Done } else { State::Counted(left) };
+                    return Step::Data(taken);
                 }
                 State::Data(left) => {
-                    let (taken, left) = take(left, bytes.len() - at);
-                    at += taken;
+                    let (taken, left) = take(left, bytes.len());
                     self.state = if left == 0 { State::DataEnd } else { State::Data(left) };
+                    return Step::Data(taken);
                 }
                 _ => {
-                    self.state = self.step(bytes[at]);
+                    self.state = self.after(bytes[at]);
                     if self.state != State::Broken {
                         at += 1;
                     }
@@ -84,8 +115,18 @@ impl BodyScan {
         }
     }
 
+    /// Whether what comes next is of another kind than what stands between data.
+    fn is_at_border(&self) -> bool {
+        matches!(self.state, State::Counted(_) | State::Data(_) | State::Done | State::Broken)
+    }
+
+    /// The trailer lines of a body that is complete, each with a line feed.
+    pub(super) fn take_trailers(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.trailers)
+    }
+
     /// One byte outside of data.
-    fn step(&mut self, byte: u8) -> State {
+    fn after(&mut self, byte: u8) -> State {
         match (self.state, byte) {
             (State::Size(size, _), digit) if digit.is_ascii_hexdigit() => {
                 let value = u64::from(char::from(digit).to_digit(16).unwrap_or_default());
@@ -116,7 +157,8 @@ impl BodyScan {
             (State::TrailerEnd, b'\n') if self.line.is_empty() => State::Done,
             (State::TrailerEnd, b'\n') => {
                 let sound = is_trailer(&self.line);
-                self.line.clear();
+                self.trailers.append(&mut self.line);
+                self.trailers.push(b'\n');
                 if sound { State::Trailer } else { State::Broken }
             }
             _ => State::Broken,

@@ -4,8 +4,8 @@ use super::body::{ClientBody, Cut, ResponseBody};
 use super::client::Origin;
 use super::client_io::ClientIo;
 use super::client_wire::ClientWire;
-use super::dyno_io::Continue;
 use super::exchange::{self, Arrival};
+use super::link::Continue;
 use super::{Shared, headers};
 use http::header::CONNECTION;
 use http::{Request, Response, Version};
@@ -38,13 +38,14 @@ where
         .with_upgrades();
     let mut connection = pin!(connection);
     let mut draining = false;
+    let (mut force, mut drain) = (shared.force.raised(), shared.drain.raised());
     loop {
         tokio::select! {
             biased;
-            () = shared.force.cancelled() => return,
+            () = &mut force => return,
             // What ended it is in the log of its exchanges.
             _ = connection.as_mut() => break,
-            () = shared.drain.cancelled(), if !draining => {
+            () = &mut drain, if !draining => {
                 connection.as_mut().graceful_shutdown();
                 draining = true;
             }
@@ -53,7 +54,7 @@ where
     if let Some(tunnel) = wire.take_tunnel() {
         tokio::select! {
             biased;
-            () = shared.force.cancelled() => {}
+            () = &mut force => {}
             () = Box::pin(tunnel.run::<S>(shared.config.timeouts.idle)) => {}
         }
     }

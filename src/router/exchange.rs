@@ -1,15 +1,14 @@
 //! One request, stage by stage: find its app, admit it, find a dyno, send, await the head, relay the body. Whatever
 //! ends it early is a [`Failure`], and every exchange leaves one log line.
 
-use super::body::{ClientBody, Cut, RequestBody, ResponseBody, collect};
+use super::body::{ClientBody, Cut, ResponseBody, collect};
 use super::checkout::{Lease, checkout};
 use super::client::Client;
-use super::dyno_io::Continue;
 use super::failure::Failure;
 use super::head::Framing;
 use super::headers::{self, Inbound};
+use super::link::Continue;
 use super::pages::Page;
-use super::pool::Link;
 use super::record::Record;
 use super::registry::{InFlight, Live};
 use super::table::Route;
@@ -17,13 +16,10 @@ use super::upgrade::Tunnel;
 use super::{Shared, affinity};
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request, response};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, request, response};
 use hyper::upgrade::OnUpgrade;
 use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use tokio::time::Instant;
 
 /// A request in the works. Dropped before its end, it logs why: the client went away, or the router was stopped.
@@ -60,7 +56,7 @@ pub(super) struct Arrival {
 /// Answers one request of a client.
 pub(super) async fn run(client: Arc<dyn Client>, arrival: Arrival) -> Result<Response<ResponseBody>, Cut> {
     let Arrival { parts, body, framing, closes, upgrade, continues } = arrival;
-    let shared = Arc::clone(client.shared());
+    let shared = client.shared();
     let live = shared.registry.current();
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let Some(index) = live.table.find(host) else {
@@ -68,10 +64,11 @@ pub(super) async fn run(client: Arc<dyn Client>, arrival: Arrival) -> Result<Res
         let unread = closes || framing != Framing::None;
         return Ok(Page::NoSuchApp.response(&*client, 404, None, unread));
     };
+    let in_flight = admit(shared, &live, index, &parts.headers, upgrade.is_some());
     let mut exchange = Exchange {
-        record: Some(Box::new(Record::begin(&parts, client.origin(), &shared))),
+        record: Some(Box::new(Record::begin(&parts, client.origin(), shared))),
         in_flight: None,
-        live: Arc::clone(&live),
+        live,
         app: index,
         received: shared.clock.unix_millis(),
         began: Instant::now(),
@@ -80,7 +77,7 @@ pub(super) async fn run(client: Arc<dyn Client>, arrival: Arrival) -> Result<Res
         continues,
         client,
     };
-    match admit(&shared, &live, index, &parts.headers, upgrade.is_some()) {
+    match in_flight {
         Ok(in_flight) => exchange.in_flight = Some(in_flight),
         Err(failure) => return exchange.fail(failure),
     }
@@ -124,10 +121,9 @@ impl Exchange {
         body: ClientBody,
         upgrade: Option<OnUpgrade>,
     ) -> Result<Response<ResponseBody>, Cut> {
-        let shared = Arc::clone(self.client.shared());
-        let live = Arc::clone(&self.live);
-        let app = live.table.apps[self.app].app.as_str();
-        let session = affinity::session(&shared, app, &parts.headers);
+        let client = Arc::clone(&self.client);
+        let shared = client.shared();
+        let session = affinity::session(shared, &self.route().app, &parts.headers);
         let session = session.as_deref();
         let head_only = parts.method == Method::HEAD;
         let host = parts.headers.get(HOST).cloned();
@@ -139,9 +135,9 @@ impl Exchange {
             answer = self.attempt(session, parts, ClientBody::None, upgrade.is_some()).await;
         }
         match answer {
-            Ok((lease, mut response)) => {
-                affinity::remember(&shared, app, session, &lease, host.as_ref(), response.headers_mut());
-                self.relay(lease, response, head_only, upgrade).await
+            Ok((lease, mut parts)) => {
+                affinity::remember(shared, &self.route().app, session, &lease, host.as_ref(), &mut parts.headers);
+                self.relay(lease, parts, head_only, upgrade).await
             }
             Err(attempt) => self.fail(attempt.failure),
         }
@@ -154,9 +150,8 @@ impl Exchange {
         parts: request::Parts,
         body: ClientBody,
         upgrade: bool,
-    ) -> Result<(Lease, Response<Incoming>), Attempt> {
-        let shared = Arc::clone(self.client.shared());
-        let lease = checkout(&shared, &self.route().app, session).await.map_err(|none| {
+    ) -> Result<(Lease, response::Parts), Attempt> {
+        let lease = checkout(self.client.shared(), &self.live, &self.route().app, session).await.map_err(|none| {
             if let (Some(slot), Some(record)) = (&none.tried, &mut self.record) {
                 record.dyno = Some((Arc::clone(&slot.name), self.began.elapsed()));
             }
@@ -173,7 +168,7 @@ impl Exchange {
         mut parts: request::Parts,
         body: ClientBody,
         upgrade: bool,
-    ) -> Result<(Lease, Response<Incoming>), Failure> {
+    ) -> Result<(Lease, response::Parts), Failure> {
         let connect = self.began.elapsed();
         if let Some(record) = &mut self.record {
             record.dyno = Some((Arc::clone(&lease.slot.name), connect));
@@ -191,25 +186,20 @@ impl Exchange {
             };
             headers::to_dyno(&mut parts.headers, &inbound, self.client.shared());
         }
-        parts.uri = origin_form(parts.uri);
-        parts.version = Version::HTTP_11;
-        lease.link.wire.begin(self.continues);
-        let request = Request::from_parts(parts, RequestBody::new(body, Arc::clone(&lease.link.wire)));
-        let mut answer = pin!(lease.link.sender.send_request(request));
+        let head_only = parts.method == Method::HEAD;
+        lease.link.begin(&parts, body, self.framing, self.continues);
+        drop(parts);
         let (link, client) = (&mut lease.link, &self.client);
-        let answer = poll_fn(|cx| match answer.as_mut().poll(cx) {
-            Poll::Ready(answer) => Poll::Ready(answer),
-            Poll::Pending => {
-                let _ = link.poll(cx);
-                if link.wire.take_continue() {
-                    client.go_on();
-                }
-                answer.as_mut().poll(cx)
+        let head = poll_fn(|cx| {
+            let head = link.poll_head(cx, head_only);
+            if link.take_continue() {
+                client.go_on();
             }
+            head
         });
-        match answer.await {
-            Ok(response) => Ok((lease, response)),
-            Err(error) => Err(self.blame(&error, &lease.link)),
+        match head.await {
+            Ok(head) => Ok((lease, head)),
+            Err(failure) => Err(self.blame(failure)),
         }
     }
 
@@ -217,13 +207,11 @@ impl Exchange {
     async fn relay(
         mut self,
         mut lease: Lease,
-        response: Response<Incoming>,
+        mut parts: response::Parts,
         head_only: bool,
         upgrade: Option<OnUpgrade>,
     ) -> Result<Response<ResponseBody>, Cut> {
-        let (mut parts, mut incoming) = response.into_parts();
-        // hyper would send the next request as HTTP/1.0, too, and a chunked one without its body.
-        lease.link.spent = parts.version == Version::HTTP_10 || lease.link.wire.is_uncontinued();
+        lease.link.spent |= lease.link.is_uncontinued();
         let switching = parts.status == StatusCode::SWITCHING_PROTOCOLS;
         if switching && upgrade.is_none() {
             return self.fail(Failure::BadResponse);
@@ -231,7 +219,7 @@ impl Exchange {
         let bodiless = head_only || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let mut whole = None;
         if !bodiless && !switching {
-            match self.read_short(&parts.headers, &mut incoming, &mut lease).await {
+            match self.read_short(&parts.headers, &mut lease).await {
                 Ok(short) => whole = short,
                 Err(failure) => return self.fail(failure),
             }
@@ -254,7 +242,7 @@ impl Exchange {
                 self.complete(lease);
                 Ok(Response::from_parts(parts, ResponseBody::Page(whole)))
             }
-            _ => Ok(Response::from_parts(parts, ResponseBody::dyno(incoming, lease, self))),
+            _ => Ok(Response::from_parts(parts, ResponseBody::dyno(lease, self))),
         }
     }
 
@@ -264,7 +252,7 @@ impl Exchange {
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             headers::take_framing(&mut parts.headers);
             parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        } else if self.closes || !lease.link.wire.is_request_sent() || lease.link.wire.is_uncontinued() {
+        } else if self.closes || !lease.link.is_request_sent() || lease.link.is_uncontinued() {
             // Of a request that was answered early the rest is not read, so nothing can follow it. A client that was
             // not told to go on may send its body or not.
             parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -277,24 +265,21 @@ impl Exchange {
         }
     }
 
-    /// The whole body of a response that the legacy router reads before it sends any of it: a short one, so that a
-    /// dyno that dies within it still gives a clean error page (§8).
-    async fn read_short(
-        &self,
-        headers: &HeaderMap,
-        incoming: &mut Incoming,
-        lease: &mut Lease,
-    ) -> Result<Option<Bytes>, Failure> {
+    /// The whole body of a response that has come already, or that the legacy router reads before it sends any of it: a
+    /// short one, so that a dyno that dies within it still gives a clean error page (§8).
+    async fn read_short(&self, headers: &HeaderMap, lease: &mut Lease) -> Result<Option<Bytes>, Failure> {
         const SHORT: usize = 65_536;
+        if let Some(whole) = lease.link.take_whole() {
+            return Ok(Some(whole));
+        }
         if !self.client.shared().config.is_legacy() || headers.contains_key(TRANSFER_ENCODING) {
             return Ok(None);
         }
         let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.trim().parse().ok());
         match length {
-            Some(length) if length <= SHORT => match collect(incoming, &mut lease.link, length).await {
-                Ok(whole) => Ok(Some(whole)),
-                Err(error) => Err(self.blame(&error, &lease.link)),
-            },
+            Some(length) if length <= SHORT => {
+                collect(&mut lease.link, length).await.map(Some).map_err(|failure| self.blame(failure))
+            }
             _ => Ok(None),
         }
     }
@@ -317,17 +302,12 @@ impl Exchange {
         self.client.trailers(trailers)
     }
 
-    /// Whose fault an error of the dyno's connection is. A broken request shows there too, so the client comes first.
-    pub(super) fn blame(&self, error: &hyper::Error, link: &Link) -> Failure {
-        let guess = || match (error.is_parse(), link.wire.is_answered()) {
-            (true, _) => Failure::BadResponse,
-            (false, true) => Failure::Interrupted,
-            (false, false) => Failure::Unanswered,
-        };
-        self.client.fault().or_else(|| link.wire.fault()).unwrap_or_else(guess)
+    /// Whose fault a failure on the dyno's side is. A broken request shows there too, so the client comes first.
+    pub(super) fn blame(&self, failure: Failure) -> Failure {
+        self.client.fault().unwrap_or(failure)
     }
 
-    /// The response was handed to hyper whole; the connection to the dyno may serve again.
+    /// The response was handed over whole; the connection to the dyno may serve again.
     pub(super) fn complete(mut self, lease: Lease) {
         if self.client.shared().pools() {
             lease.slot.give_back(lease.link);
@@ -383,16 +363,4 @@ impl Drop for Exchange {
             self.log_cut(Some(failure));
         }
     }
-}
-
-/// The target as the dyno sees it: path and query, or the asterisk (§5).
-fn origin_form(uri: Uri) -> Uri {
-    let mut parts = uri.into_parts();
-    parts.scheme = None;
-    parts.authority = None;
-    // Of `http://a#b` there is one that says it is this, and is empty.
-    if parts.path_and_query.as_ref().is_none_or(|path| path == "/") {
-        parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
-    }
-    Uri::from_parts(parts).unwrap_or_default()
 }

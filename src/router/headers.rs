@@ -3,8 +3,8 @@
 use super::Shared;
 use super::client::Origin;
 use super::config::Generation;
-use super::dyno_io::Continue;
 use super::head::Framing;
+use super::link::Continue;
 use super::nel;
 use super::splice::write_line;
 use crate::clock::Clock;
@@ -23,6 +23,9 @@ const REQUEST_START: HeaderName = HeaderName::from_static("x-request-start");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const CONNECT_TIME: HeaderName = HeaderName::from_static("connect-time");
 const TOTAL_ROUTE_TIME: HeaderName = HeaderName::from_static("total-route-time");
+
+/// Headers that the router adds to a head, at most.
+pub(super) const ADDED: usize = 12;
 
 /// Never dropped for being named in `Connection` (§5).
 const PROTECTED: [HeaderName; 9] =
@@ -100,6 +103,8 @@ pub(super) fn expects_continue(headers: &HeaderMap) -> bool {
 
 /// Turns a client's request headers into those the dyno sees (§5).
 pub(super) fn to_dyno(headers: &mut HeaderMap, request: &Inbound<'_>, shared: &Shared) {
+    // Once, and not as it fills.
+    headers.reserve(ADDED);
     drop_hop_by_hop(headers);
     headers.remove(EXPECT);
     if request.continues == Continue::Awaited {
@@ -111,7 +116,7 @@ pub(super) fn to_dyno(headers: &mut HeaderMap, request: &Inbound<'_>, shared: &S
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if https { "https" } else { "http" }));
     headers.insert(FORWARDED_PORT, shared.config.forwarded_port.unwrap_or(request.origin.port).into());
     headers.insert(REQUEST_START, u64::try_from(request.received).unwrap_or(0).into());
-    headers.insert(VIA, appended(headers, &VIA, shared.via(request.origin)));
+    add_via(headers, shared.via(request.origin));
     set_framing(headers, request, shared.config.is_legacy());
     if shared.config.is_legacy() {
         let millis = value(&request.connect.as_millis().to_string());
@@ -165,7 +170,7 @@ fn plain_host(headers: &mut HeaderMap) {
 /// Turns a dyno's response headers into those the client sees (§6).
 pub(super) fn to_client(headers: &mut HeaderMap, bodiless: bool, origin: Origin, shared: &Shared) {
     drop_hop_by_hop(headers);
-    headers.insert(VIA, appended(headers, &VIA, shared.via(origin)));
+    add_via(headers, shared.via(origin));
     if !headers.contains_key(SERVER) {
         headers.insert(SERVER, HeaderValue::from_static(shared.server()));
     }
@@ -225,6 +230,12 @@ fn connection_tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split([',', ' ', '\t']))
         .filter(|token| !token.is_empty())
+}
+
+fn add_via(headers: &mut HeaderMap, router: &'static str) {
+    let via =
+        if headers.contains_key(VIA) { appended(headers, &VIA, router) } else { HeaderValue::from_static(router) };
+    headers.insert(VIA, via);
 }
 
 /// Every value of a list header, and one more, in one line.

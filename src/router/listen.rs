@@ -48,7 +48,7 @@ pub(super) async fn accept(shared: Arc<Shared>, listener: Listener, tracker: Tas
     loop {
         let accepted = tokio::select! {
             biased;
-            () = shared.drain.cancelled() => return,
+            () = shared.drain.raised() => return,
             accepted = listener.socket.accept() => accepted,
         };
         let Ok((socket, peer)) = accepted else {
@@ -98,7 +98,7 @@ async fn secure(shared: Arc<Shared>, tls: TlsAcceptor, socket: TcpStream, origin
     let handshake = timeout(shared.config.timeouts.head, tls.accept(socket));
     let socket = tokio::select! {
         biased;
-        () = shared.drain.cancelled() => return,
+        () = shared.drain.raised() => return,
         done = handshake => match done {
             Ok(Ok(socket)) => socket,
             // Not TLS, or a client that does not trust the certificate: nothing that a request could be logged of.

@@ -2,8 +2,7 @@
 //! is up and a clock, and gives back one log line for each request; it knows nothing of engines, dynos or releases.
 //!
 //! The way of a request, each a file: `listen` → `connection` → `client_io` (with `head` and `chunks`) → hyper →
-//! `exchange` → `checkout` (with `registry` and `pool`) → hyper → `dyno_io` (with `answer`) → `body` or `upgrade` →
-//! `record`. HTTP/2 comes in by `http2` instead; the exchange sees either as a `client::Client`. A failure at any of
+//! `exchange` → `checkout` (with `registry` and `pool`) → `link` (with `answer`) → `body` or `upgrade` → `record`. HTTP/2 comes in by `http2` instead; the exchange sees either as a `client::Client`. A failure at any of
 //! them is a `failure::Failure`, told apart nowhere else.
 //!
 //! Everything that serves one client connection runs in one task: hyper's server half, the exchange, and the
@@ -21,18 +20,20 @@ pub mod config;
 mod connection;
 mod deadline;
 pub mod dial;
-mod dyno_io;
 mod exchange;
 mod failure;
+mod fields;
 mod head;
 mod headers;
 mod http2;
+mod link;
 pub mod listen;
 mod nel;
 mod pages;
 mod pool;
 mod record;
 mod registry;
+mod signal;
 mod splice;
 pub mod table;
 #[cfg(test)]
@@ -49,6 +50,7 @@ use client::{Origin, Protocol};
 use head::Refusal;
 use record::Record;
 use registry::Registry;
+use signal::Signal;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,7 +59,6 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use tokio::sync::watch;
 use tokio::time::{Duration, sleep, timeout};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// What hyper is told to take; the strict checks stop at 1000 before it does.
@@ -88,9 +89,9 @@ struct Shared {
     /// Signs session cookies; of this run alone.
     affinity_key: [u8; 16],
     /// Take no new connections and no new requests.
-    drain: CancellationToken,
+    drain: Signal,
     /// End what is left.
-    force: CancellationToken,
+    force: Signal,
     /// Dynos whose short keep-alive was explained.
     explained: Mutex<HashSet<Arc<str>>>,
     /// Client connections now.
@@ -118,10 +119,10 @@ impl Router {
 
     /// Takes no new connections and requests, lets those in flight finish for `grace`, then cuts them (H24).
     pub async fn shutdown(self, grace: Duration) {
-        self.shared.drain.cancel();
+        self.shared.drain.raise();
         self.tracker.close();
         if timeout(grace, self.tracker.wait()).await.is_err() {
-            self.shared.force.cancel();
+            self.shared.force.raise();
             self.tracker.wait().await;
         }
         self.shared.registry.close();
@@ -130,8 +131,8 @@ impl Router {
 
 impl Drop for Router {
     fn drop(&mut self) {
-        self.shared.drain.cancel();
-        self.shared.force.cancel();
+        self.shared.drain.raise();
+        self.shared.force.raise();
     }
 }
 
@@ -141,7 +142,7 @@ async fn sweep(shared: Arc<Shared>) {
     loop {
         tokio::select! {
             biased;
-            () = shared.drain.cancelled() => return,
+            () = shared.drain.raised() => return,
             () = sleep(SWEEP) => {}
         }
         shared.registry.sweep(max_idle, |slot, after| {
@@ -176,8 +177,8 @@ impl Shared {
             clock,
             log,
             affinity_key,
-            drain: CancellationToken::new(),
-            force: CancellationToken::new(),
+            drain: Signal::default(),
+            force: Signal::default(),
             explained: Mutex::default(),
             connections: AtomicUsize::new(0),
         })
@@ -189,7 +190,7 @@ impl Shared {
     }
 
     fn is_forced(&self) -> bool {
-        self.force.is_cancelled()
+        self.force.is_raised()
     }
 
     /// Whether there are more client connections than the router takes (H22).

@@ -1,25 +1,15 @@
 //! Connections to one dyno: those in use are leased to an exchange, the others wait here, newest first (§9.2, §18).
-//!
-//! A lease carries hyper's connection itself, and whoever holds the lease drives it: there is no task per connection
-//! and no hop between tasks on the way of a request.
 
-use super::body::RequestBody;
-use super::dial::{Dial, DynoStream};
-use super::dyno_io::{DynoIo, DynoWire};
+use super::dial::Dial;
+use super::link::Link;
 use crate::model::dyno::DynoName;
 use crate::model::endpoint::Endpoint;
 use crate::model::timeouts::Timeouts;
-use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use hyper_util::rt::TokioIo;
 use std::io;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use tokio::time::{Duration, Instant, timeout};
-
-/// hyper's connection over our IO.
-pub(super) type DynoConnection = Connection<TokioIo<DynoIo>, RequestBody>;
 
 /// One life of one dyno, as the router keeps it.
 pub(super) struct Slot {
@@ -39,19 +29,6 @@ pub(super) struct SlotKey {
     pub(super) name: DynoName,
     pub(super) generation: u64,
     pub(super) endpoint: Endpoint,
-}
-
-/// A connection with its handle. A large thing, which is boxed so that it is cheap to hand on.
-pub(super) struct Link {
-    pub(super) sender: SendRequest<RequestBody>,
-    pub(super) connection: DynoConnection,
-    pub(super) wire: Arc<DynoWire>,
-    /// The connection future has completed and must not be polled again.
-    pub(super) over: bool,
-    /// It served a request before.
-    pub(super) reused: bool,
-    /// Its dyno is not to be sent another request.
-    pub(super) spent: bool,
 }
 
 /// Why there is no connection.
@@ -90,7 +67,7 @@ impl Slot {
     pub(super) fn take_idle(&self, max_idle: Duration, cx: &mut Context<'_>) -> Option<Box<Link>> {
         loop {
             let (since, mut link) = self.idle().pop()?;
-            if since.elapsed() < max_idle && link.is_usable(cx) {
+            if since.elapsed() < max_idle && link.is_silent(cx) {
                 link.reused = true;
                 return Some(link);
             }
@@ -99,10 +76,7 @@ impl Slot {
 
     /// Takes a connection back after a response, if it can carry another request.
     pub(super) fn give_back(&self, mut link: Box<Link>) {
-        link.wire.end();
-        // Nobody waits for this connection now; whoever takes it next polls it again.
-        let mut cx = Context::from_waker(Waker::noop());
-        if !link.spent && link.is_usable(&mut cx) && !self.closed.load(Ordering::Acquire) {
+        if link.end() && !self.closed.load(Ordering::Acquire) {
             self.idle().push((Instant::now(), link));
         }
         if self.closed.load(Ordering::Acquire) {
@@ -113,7 +87,7 @@ impl Slot {
     /// Opens a new connection.
     pub(super) async fn dial(&self, dial: &dyn Dial, timeouts: &Timeouts) -> Result<Box<Link>, DialFailure> {
         match timeout(timeouts.connect, dial.dial(&self.key.endpoint)).await {
-            Ok(Ok(stream)) => Link::open(stream, timeouts).await.map_err(|_| DialFailure::Refused),
+            Ok(Ok(stream)) => Ok(Link::new(stream, timeouts.first_byte, timeouts.idle)),
             Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => Err(DialFailure::TimedOut),
             Ok(Err(_)) => Err(DialFailure::Refused),
             Err(_) => Err(DialFailure::TimedOut),
@@ -132,40 +106,12 @@ impl Slot {
         let mut closed_after = None;
         self.idle().retain_mut(|(since, link)| {
             let young = since.elapsed() < max_idle;
-            let usable = link.is_usable(&mut cx);
+            let usable = link.is_silent(&mut cx);
             if young && !usable {
                 closed_after = Some(since.elapsed());
             }
             young && usable
         });
         closed_after
-    }
-}
-
-impl Link {
-    async fn open(stream: Box<dyn DynoStream>, timeouts: &Timeouts) -> hyper::Result<Box<Self>> {
-        let wire = DynoWire::new(timeouts.first_byte, timeouts.idle);
-        let io = TokioIo::new(DynoIo::new(stream, Arc::clone(&wire)));
-        let (sender, connection) = Builder::new()
-            .title_case_headers(true)
-            .max_headers(super::MAX_HEADERS)
-            .max_buf_size(super::answer::HEAD + 64 * 1024)
-            .handshake(io)
-            .await?;
-        Ok(Box::new(Self { sender, connection, wire, over: false, reused: false, spent: false }))
-    }
-
-    /// Drives the connection. Never ready again once it was.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.over {
-            return Poll::Pending;
-        }
-        let ended = Pin::new(&mut self.connection).poll_without_shutdown(cx).is_ready();
-        self.over = ended;
-        if ended { Poll::Ready(()) } else { Poll::Pending }
-    }
-
-    fn is_usable(&mut self, cx: &mut Context<'_>) -> bool {
-        self.poll(cx).is_pending() && !self.over && self.sender.is_ready()
     }
 }

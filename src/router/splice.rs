@@ -103,7 +103,7 @@ impl Splice {
     }
 }
 
-fn trailer_lines(trailers: &HeaderMap) -> Vec<u8> {
+pub(super) fn trailer_lines(trailers: &HeaderMap) -> Vec<u8> {
     let mut lines = Vec::new();
     for (name, value) in trailers.iter().filter(|(name, _)| headers::is_trailer(name)) {
         write_line(&mut lines, name, value);
@@ -111,7 +111,7 @@ fn trailer_lines(trailers: &HeaderMap) -> Vec<u8> {
     lines
 }
 
-/// One header line, its name in Title-Case as hyper writes them.
+/// One header line, its name in Title-Case.
 pub(super) fn write_line(lines: &mut Vec<u8>, name: &http::HeaderName, value: &http::HeaderValue) {
     let mut first = true;
     for byte in name.as_str().bytes() {

@@ -4,7 +4,7 @@ use super::client_io::ClientIo;
 use super::dial::DynoStream;
 use super::exchange::Exchange;
 use super::failure::Failure;
-use super::pool::Link;
+use super::link::Link;
 use bytes::{Buf, BytesMut};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -90,16 +90,10 @@ where
     Some((socket, first))
 }
 
-/// The dyno's socket and what was read of it already. hyper's buffers go: a tunnel may stay for long.
+/// The dyno's socket and what was read of it already.
 async fn take_dyno(mut link: Box<Link>) -> (Box<dyn DynoStream>, BytesMut) {
-    if !link.over {
-        poll_fn(|cx| link.poll(cx)).await;
-    }
-    let parts = link.connection.into_parts();
-    let (socket, unseen) = parts.io.into_inner().into_parts();
-    let mut first = BytesMut::from(&parts.read_buf[..]);
-    first.extend_from_slice(&unseen);
-    (socket, first)
+    poll_fn(|cx| link.poll_sent(cx)).await;
+    link.into_parts()
 }
 
 /// One direction, beginning with what is in `buffer`; ends when a side does.

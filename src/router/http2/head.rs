@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method};
 
 /// Makes the head one that could have come over HTTP/1.1, with one `Host` and one `Cookie`, and says how its body is
 /// delimited towards the dyno. `bodiless`: the stream ended with the head.
-pub(super) fn check(parts: &mut Parts, bodiless: bool) -> Result<Framing, Refusal> {
+pub(in crate::router) fn check(parts: &mut Parts, bodiless: bool) -> Result<Framing, Refusal> {
     if parts.method == Method::CONNECT {
         return Err(Refusal(405));
     }

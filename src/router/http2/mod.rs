@@ -5,7 +5,7 @@
 //! Not offered: HTTP/2 without TLS, server push, and WebSockets over HTTP/2 (RFC 8441), of which Heroku offers none;
 //! browsers open an HTTP/1.1 connection for a WebSocket then.
 
-mod head;
+pub(super) mod head;
 mod sending;
 mod stream;
 mod upload;
@@ -43,7 +43,7 @@ where
         .max_header_list_size(u32::try_from(super::head::HEAD).unwrap_or(u32::MAX));
     tokio::select! {
         biased;
-        () = shared.force.cancelled() => {}
+        () = shared.force.raised() => {}
         done = timeout(shared.config.timeouts.head, builder.handshake::<S, Bytes>(socket)) => {
             if let Ok(Ok(connection)) = done {
                 streams(&shared, connection, origin).await;
@@ -64,8 +64,8 @@ where
     loop {
         tokio::select! {
             biased;
-            () = shared.force.cancelled() => return,
-            () = shared.drain.cancelled(), if !leaving => {
+            () = shared.force.raised() => return,
+            () = shared.drain.raised(), if !leaving => {
                 connection.graceful_shutdown();
                 leaving = true;
                 until = Instant::now() + FAREWELL;

@@ -222,8 +222,8 @@ async fn a_tunnel_outlives_its_dyno_s_removal_and_ends_with_a_forced_stop() {
     settle().await;
     client.send("still").await;
     assert_eq!(dyno.exactly(5).await, "still");
-    stage.shared.drain.cancel();
-    stage.shared.force.cancel();
+    stage.shared.drain.raise();
+    stage.shared.force.raise();
     timeout(Duration::from_secs(1), client.assert_closed()).await.unwrap();
     assert!(stage.line().await.starts_with("at=error code=H24 "));
 }

@@ -331,9 +331,9 @@ async fn f19_h24_when_the_router_is_stopped_first() {
     let mut dyno = stage.dyno(1).await;
     dyno.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc").await;
     client.until("abc").await;
-    stage.shared.drain.cancel();
+    stage.shared.drain.raise();
     sleep(seconds(3)).await;
-    stage.shared.force.cancel();
+    stage.shared.force.raise();
     client.assert_closed().await;
     assert_eq!(
         gist(&stage.line().await),

@@ -4,6 +4,7 @@
 //! messages that once were of interest. The latter goes on for as long as one likes.
 
 mod bare;
+mod heads2;
 mod judge;
 mod reference;
 mod run;

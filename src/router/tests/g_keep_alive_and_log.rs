@@ -372,7 +372,7 @@ async fn a_stopping_router_finishes_what_it_has_and_closes_what_is_idle() {
     let mut idle = stage.client();
     let mut busy = stage.client_sends(GET).await;
     let mut dyno = stage.dyno(1).await;
-    stage.shared.drain.cancel();
+    stage.shared.drain.raise();
     idle.assert_closed().await;
     dyno.send(OK).await;
     let answer = busy.message().await;

@@ -373,13 +373,13 @@ async fn f19_a_stop_lets_streams_finish_and_then_cuts_them() {
     let second = client.get("/second").await;
     let mut other = stage.dyno(1).await;
     other.head().await;
-    stage.shared.drain.cancel();
+    stage.shared.drain.raise();
     settle().await;
     dyno.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
     assert_eq!(whole(first.head().await.into_body()).await.unwrap().0, "ok");
     assert!(stage.line().await.contains(" path=\"/first\" "));
     assert!(client.streams.clone().ready().await.is_err(), "no new streams");
-    stage.shared.force.cancel();
+    stage.shared.force.raise();
     let line = stage.line().await;
     assert!(line.starts_with("at=error code=H24 ") && line.contains(" path=\"/second\" "), "{line}");
     drop(second);

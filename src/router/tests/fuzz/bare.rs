@@ -1,6 +1,9 @@
-//! hyper alone, without the checks in front of it: what it makes of bytes that have passed them.
+//! hyper alone, without the checks in front of it, and a dyno's connection alone: what they make of bytes.
 
 use super::reference::Header;
+use crate::router::body::ClientBody;
+use crate::router::head::Framing;
+use crate::router::link::{Continue, Link};
 use crate::router::{MAX_HEADERS, answer, connection};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
@@ -11,12 +14,15 @@ use hyper::service::service_fn;
 use hyper::{client, server};
 use std::cell::RefCell;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, ReadBuf, join, sink};
+use tokio::time::Duration;
 
-/// A message as hyper understood it.
+/// A message as it was understood.
 #[derive(Debug)]
 pub(super) struct Seen {
     /// Method and target, or status.
@@ -26,6 +32,9 @@ pub(super) struct Seen {
     /// The body came to its end.
     pub(super) whole: bool,
 }
+
+/// Reads the answer to a request of that method out of bytes that come in pieces of that size.
+pub(super) type Reader = fn(Vec<u8>, usize, Method) -> Option<Seen>;
 
 /// A socket that brings these bytes, some at a time, and after a while the end; and takes anything.
 struct Script {
@@ -43,6 +52,15 @@ impl Read for Script {
             self.quiet -= 1;
             return Poll::Pending;
         }
+        out.put_slice(&self.bytes[self.at..self.at + n]);
+        self.at += n;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for Script {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let n = (self.bytes.len() - self.at).min(self.piece).min(out.remaining());
         out.put_slice(&self.bytes[self.at..self.at + n]);
         self.at += n;
         Poll::Ready(Ok(()))
@@ -75,7 +93,7 @@ fn done<T>(future: impl Future<Output = T>) -> T {
             return value;
         }
     }
-    panic!("hyper hangs")
+    panic!("it hangs")
 }
 
 fn sorted(headers: &HeaderMap) -> Vec<Header> {
@@ -136,11 +154,33 @@ pub(super) fn answer(bytes: Vec<u8>, piece: usize, method: Method) -> Option<See
             Some(Seen { first, headers: sorted(&parts.headers), data, whole })
         });
         let mut over = false;
-        std::future::poll_fn(|cx| {
+        poll_fn(|cx| {
             over = over || connection.as_mut().poll(cx).is_ready();
             exchange.as_mut().poll(cx)
         })
         .await
+    })
+}
+
+/// The answer that the router sees in these bytes.
+pub(super) fn routed_answer(bytes: Vec<u8>, piece: usize, method: Method) -> Option<Seen> {
+    let head_only = method == Method::HEAD;
+    let request = Request::builder().method(method).uri("/").body(()).unwrap();
+    let socket = join(Script { bytes, at: 0, piece, quiet: 0 }, sink());
+    // Nothing is ever waited for, so no time passes.
+    let mut link = Link::new(Box::new(socket), Duration::MAX, Duration::MAX);
+    link.begin(&request.into_parts().0, ClientBody::None, Framing::None, Continue::Dropped);
+    done(async {
+        let parts = poll_fn(|cx| link.poll_head(cx, head_only)).await.ok()?;
+        let mut data = Vec::new();
+        let whole = loop {
+            match poll_fn(|cx| link.poll_frame(cx)).await {
+                Some(Ok(frame)) => data.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+                Some(Err(_)) => break false,
+                None => break true,
+            }
+        };
+        Some(Seen { first: parts.status.as_str().to_owned(), headers: sorted(&parts.headers), data, whole })
     })
 }
 
@@ -155,7 +195,7 @@ impl Read for Gated {
         if self.gate.borrow().is_some() {
             return Poll::Pending;
         }
-        Pin::new(&mut self.script).poll_read(cx, out)
+        Read::poll_read(Pin::new(&mut self.script), cx, out)
     }
 }
 
