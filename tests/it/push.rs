@@ -251,7 +251,8 @@ fn a_push_that_was_killed_goes_on_where_the_registry_has_it() {
     assert!(!resumed.err.contains("exporting"), "what was compressed is still here: {}", resumed.err);
     let asked = gate.asked();
     let pieces = asked.iter().filter(|line| line.starts_with("PATCH")).count();
-    assert!(pieces < 4, "the first piece of the large layer is not sent again: {asked:?}");
+    // Busybox's layer and the config are one piece each, the large layer is three.
+    assert!(pieces <= 2, "what the registry had of the large layer was sent again: {asked:?}");
     assert!(asked.iter().any(|line| line.starts_with("GET") && line.contains("/uploads/")), "{asked:?}");
     let folder = project.state().join("push");
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0, "nothing is kept of what has arrived");
@@ -279,7 +280,9 @@ fn what_fails_for_a_moment_is_tried_again_and_what_fails_for_good_is_told() {
         gate.trouble(at, 0, 99, trouble);
         let failed = push(&project, &gate.host(), &["--tag", "v1"]);
         failed.expect_code(8);
-        says.iter().for_each(|text| drop(failed.expect_err(text)));
+        for text in says {
+            failed.expect_err(text);
+        }
         assert_eq!(registry.manifest("shop/web", "latest"), None, "{at}");
     };
     worse(
@@ -337,7 +340,8 @@ fn two_pushes_at_once_take_turns_and_types_share_their_layers() {
     project.write("Dockerfile.web", WEB).write("Dockerfile.worker", &format!("{WEB}LABEL a=b\n"));
     project.run(&["build"]).expect_code(0);
     vouch(&project);
-    gate.trouble("GET", 0, 1, Trouble::Status(503, ""));
+    // The first to come is kept busy until the other has come too.
+    gate.trouble("GET", 0, 3, Trouble::Status(503, ""));
     let start = || {
         let mut command = project.command(&["container:push", "-a", "shop", "--registry", &gate.host()]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
