@@ -4,6 +4,7 @@ use super::news::seconds;
 use crate::dyno::explain::bytes;
 use crate::platform::push::Landed;
 use crate::platform::report::PushStep;
+use crate::registry::Tag;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -46,7 +47,7 @@ impl Pushes {
         if live {
             return None;
         }
-        let tenths = if length == 0 { 0 } else { place * 10 / length };
+        let tenths = (place * 10).checked_div(length).unwrap_or(0);
         let line = match step {
             PushStep::Sending { .. } if new || tenths > drawn.tenths => {
                 format!("push {label}: sent {} of {}", bytes(place), bytes(length))
@@ -88,7 +89,7 @@ fn style(stage: &str) -> ProgressStyle {
 
 /// What a registry has now, in one line.
 pub(super) fn landed(landed: &Landed) -> String {
-    let tags: Vec<&str> = landed.tags.iter().map(|tag| tag.as_str()).collect();
+    let tags: Vec<&str> = landed.tags.iter().map(Tag::as_str).collect();
     let sent = if landed.sent == 0 { "nothing to send".to_owned() } else { format!("{} sent", bytes(landed.sent)) };
     let digest = &landed.config.hex()[..12];
     format!(
@@ -106,7 +107,7 @@ pub(super) fn as_json(landed: &Landed) -> Value {
         "event": "pushed",
         "type": landed.process_type.as_str(),
         "repository": landed.repository,
-        "tags": landed.tags.iter().map(|tag| tag.as_str()).collect::<Vec<_>>(),
+        "tags": landed.tags.iter().map(Tag::as_str).collect::<Vec<_>>(),
         "config": landed.config.as_str(),
         "manifest": landed.manifest.as_str(),
         "sent": landed.sent,

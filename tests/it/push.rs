@@ -60,12 +60,15 @@ fn r1_2_what_was_tested_lands_as_schema_2_under_its_version_and_latest() {
     docker(&["pull", &name]);
     assert_eq!(docker(&["image", "inspect", "-f", "{{.Id}}", &name]).trim(), image);
 
-    // Once more: nothing is sent, nothing is set, nothing is exported.
+    // Once more: nothing is sent, nothing is set, nothing is exported, nothing is written down again.
     gate.asked();
+    let ledger = || std::fs::read_to_string(project.state().join("ledger.jsonl")).unwrap();
+    let before = ledger();
     push(&project, &gate.host(), &[]).expect_code(0).expect_err("nothing to send");
     let asked = gate.asked();
     assert!(changing(&asked).is_empty(), "{asked:?}");
     assert_eq!(asked.len(), 2, "one look at each tag: {asked:?}");
+    assert_eq!(ledger(), before);
 
     // Built anew: another image, which no test vouches for.
     project.write("Dockerfile", &WEB.replace("one", "two"));
@@ -79,6 +82,8 @@ fn r1_2_what_was_tested_lands_as_schema_2_under_its_version_and_latest() {
 
     // Tested, it goes out as the next version; the version before comes back by its name.
     vouch(&project);
+    let moved = project.run(&["tag", "v1.0.0", "-a", "shop", "--registry", &gate.host()]);
+    moved.expect_code(8).expect_err(&image).expect_err(&other).expect_err("versions are not moved");
     push(&project, &gate.host(), &["--tag", "v1.0.1"]).expect_code(0);
     assert_eq!(registry.config("shop/web", "latest").unwrap(), other);
     let back = push(&project, &gate.host(), &["--version", "v1.0.0"]);

@@ -94,7 +94,7 @@ async fn newest(project: &Project, ledger: &Ledger, wish: &Wish) -> Result<Vec<C
     }
     let options = BuildOptions { platform: "linux/amd64".into(), no_cache: false };
     for process_type in changed_since(project, &types, &builds, &options).await? {
-        project.report.note(format!(
+        project.report.warn(format!(
             "the sources of {process_type} are not those of its newest build any more (or it was built with --arg or \
              --context-path); what was built is what counts here: `dynosim test` builds and tests anew"
         ));

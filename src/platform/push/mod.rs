@@ -53,6 +53,8 @@ pub struct Landed {
     pub repository: String,
     /// The tags that name it, `latest` last.
     pub tags: Vec<Tag>,
+    /// Those of them that named it before.
+    pub unchanged: Vec<Tag>,
     /// Its config digest: what was tested, and what Heroku releases.
     pub config: Digest,
     /// Its manifest's digest.
@@ -126,6 +128,7 @@ impl Parcel {
             process_type: self.chosen.process_type.clone(),
             repository: self.client.repository.to_string(),
             tags: self.tags.clone(),
+            unchanged: self.set.clone(),
             config: self.manifest.config.digest.clone(),
             manifest: self.manifest.digest(),
             sent: self.sent,
@@ -143,7 +146,7 @@ fn write_down(project: &Project, ledger: &mut Ledger, target: &Target, landed: &
     let time = crate::clock::stamp(project.clock.now());
     for one in landed {
         let repository = target.repository(&one.process_type)?;
-        for tag in &one.tags {
+        for tag in one.tags.iter().filter(|tag| !one.unchanged.contains(tag)) {
             let line = Pushed {
                 registry: target.host.to_string(),
                 repository: repository.path().to_owned(),

@@ -11,7 +11,7 @@ use crate::registry::{
 };
 use futures_util::TryStreamExt;
 use futures_util::future::{try_join, try_join_all};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
@@ -141,8 +141,8 @@ async fn known_layers(client: &Client, saved: &Saved, memory: &Memory) -> Result
             Ok::<_, RegistryError>(there.then_some((diff, blob)))
         }
     };
-    let mut diffs: HashMap<&Digest, ()> = saved.diffs().map(|diff| (diff, ())).collect();
-    let found = try_join_all(diffs.drain().map(|(diff, ())| look(diff))).await?;
+    let diffs: BTreeSet<&Digest> = saved.diffs().collect();
+    let found = try_join_all(diffs.into_iter().map(look)).await?;
     Ok(found.into_iter().flatten().collect())
 }
 
