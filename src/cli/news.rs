@@ -37,6 +37,8 @@ struct Board {
     bars: MultiProgress,
     builds: BTreeMap<String, Drawn>,
     pushes: Pushes,
+    /// Whose news it is, where there are several jobs.
+    job: Option<u32>,
 }
 
 struct Drawn {
@@ -47,10 +49,13 @@ struct Drawn {
 
 impl Board {
     fn new(printer: Printer) -> Self {
-        Self { printer, bars: MultiProgress::new(), builds: BTreeMap::new(), pushes: Pushes::default() }
+        Self { printer, bars: MultiProgress::new(), builds: BTreeMap::new(), pushes: Pushes::default(), job: None }
     }
 
     fn show(&mut self, news: News) {
+        if let News::Settled(shown) = &news {
+            return shown.notify_one();
+        }
         if self.printer.json {
             if let Some(value) = as_json(&news) {
                 self.printer.out(&value.to_string());
@@ -113,7 +118,12 @@ impl Board {
                     &self.printer.dim(&format!("{start}{why}: stopping gracefully; press Ctrl-C again to force")),
                 );
             }
-            News::Stopped | News::End => self.clear(),
+            News::OfJob(number, news) => {
+                self.job = Some(number);
+                self.show(*news);
+                self.job = None;
+            }
+            News::Stopped | News::Settled(_) | News::End => self.clear(),
         }
     }
 
@@ -132,7 +142,8 @@ impl Board {
     }
 
     fn line(&self, text: &str) {
-        self.bars.suspend(|| self.printer.err(text));
+        let number = self.job.map(|number| format!("[{number}] ")).unwrap_or_default();
+        self.bars.suspend(|| self.printer.err(&format!("{number}{text}")));
     }
 
     fn begin(&mut self, label: &str) {
@@ -281,7 +292,12 @@ fn as_json(news: &News) -> Option<Value> {
         }
         News::Stopping(why) => json!({"event": "stopping", "why": why}),
         News::Stopped => json!({"event": "stopped"}),
-        News::Hint(_) | News::Pushing { .. } | News::End => return None,
+        News::OfJob(number, news) => {
+            let mut value = as_json(news)?;
+            value["job"] = json!(number);
+            value
+        }
+        News::Hint(_) | News::Pushing { .. } | News::Settled(_) | News::End => return None,
     })
 }
 

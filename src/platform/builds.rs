@@ -30,6 +30,8 @@ pub struct BuiltSlug {
     pub slug: Slug,
     /// By process type.
     pub facts: BTreeMap<ProcessType, Arc<ImageFacts>>,
+    /// Hash of what went into each, by process type; empty where it changed during the build.
+    pub inputs: BTreeMap<ProcessType, String>,
 }
 
 /// One build that serves one or more process types.
@@ -249,6 +251,7 @@ fn keep(outcome: Outcome, slug: &mut BuiltSlug, known: &mut Builds, images: &mut
     for process_type in outcome.types {
         known.value.insert(process_type.to_string(), outcome.built.clone());
         slug.slug.insert(process_type.clone(), outcome.built.image.clone());
+        slug.inputs.insert(process_type.clone(), outcome.built.inputs.clone());
         slug.facts.insert(process_type, Arc::clone(&facts));
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod authority;
 pub mod builds;
+pub mod commit;
 pub mod control;
 pub mod deploy;
 pub mod down;
@@ -22,8 +23,10 @@ pub mod slate;
 pub mod state;
 pub mod store;
 pub mod tested;
+pub mod trial;
 pub mod trust;
 pub mod up;
+pub mod wait;
 pub mod watch;
 
 pub use error::PlatformError;

@@ -96,6 +96,10 @@ pub enum News {
     Stopping(String),
     /// It is stopped.
     Stopped,
+    /// News of one of several jobs of a test: its number, from 1.
+    OfJob(u32, Box<News>),
+    /// Everything told before this was shown.
+    Settled(Arc<tokio::sync::Notify>),
     /// There will be no more news.
     End,
 }

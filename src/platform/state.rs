@@ -4,6 +4,7 @@
 //! $XDG_STATE_HOME/dynosim/apps/<app>-<identity>/
 //!   up.lock         held while `up` runs; says who
 //!   api.sock        the running app's control plane; `api.sock.at` says where, when this path is too long for one
+//!   tests/<number>  one file for each living run of `test`, whose app is the instance `test-<number>`
 //!   runs/<run>      one file for each living run, locked while it lives
 //!   journal/        the log
 //!   background.log  what an `up -d` said after it had let go of its caller
@@ -183,10 +184,20 @@ impl StateDir {
 
     /// A new run, alive as long as the lock is held.
     pub async fn open_run(&self, clock: &Clock) -> io::Result<(String, Held)> {
+        self.register("runs", clock).await
+    }
+
+    /// A new run of `test`, which is an instance of its own: its number, alive as long as the lock is held.
+    pub async fn open_test(&self, clock: &Clock) -> io::Result<(String, Held)> {
+        private_dir(&self.file("tests"))?;
+        self.register("tests", clock).await
+    }
+
+    async fn register(&self, folder: &str, clock: &Clock) -> io::Result<(String, Held)> {
         let _registering = self.turn("sweep.lock", true, || ()).await?;
         let run = clock.random_hex(12);
         // Locked before it has its name: nobody sees it free and takes the run for a dead one.
-        let (hidden, path) = (self.file("runs").join(format!(".{run}")), self.file("runs").join(&run));
+        let (hidden, path) = (self.file(folder).join(format!(".{run}")), self.file(folder).join(&run));
         match Held::take(hidden.clone(), true) {
             Ok(mut held) => {
                 fs::rename(&hidden, &path)?;
@@ -200,8 +211,20 @@ impl StateDir {
 
     /// Runs by whether their process lives.
     pub fn runs(&self) -> io::Result<Runs> {
+        self.registered("runs")
+    }
+
+    /// Runs of `test` by whether their process lives.
+    pub fn tests(&self) -> io::Result<Runs> {
+        match self.registered("tests") {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Runs::default()),
+            found => found,
+        }
+    }
+
+    fn registered(&self, folder: &str) -> io::Result<Runs> {
         let mut runs = Runs::default();
-        for entry in fs::read_dir(self.file("runs"))?.filter_map(Result::ok) {
+        for entry in fs::read_dir(self.file(folder))?.filter_map(Result::ok) {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with('.') {
                 continue;
@@ -219,6 +242,16 @@ impl StateDir {
         for run in dead {
             let _ = fs::remove_file(self.file("runs").join(run));
         }
+    }
+
+    /// Forgets a run of `test` that left nothing behind any more.
+    pub fn forget_test(&self, number: &str) {
+        let _ = fs::remove_file(self.file("tests").join(number));
+    }
+
+    /// Removes the folder with everything in it.
+    pub fn remove(self) -> io::Result<()> {
+        fs::remove_dir_all(self.path)
     }
 }
 
@@ -301,7 +334,8 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
 /// Writes a whole file so that a crash at any moment leaves either the old or the new one.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = path.parent().unwrap_or(Path::new("."));
+    // A name alone has an empty parent.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;
     if let Ok(before) = fs::metadata(path) {

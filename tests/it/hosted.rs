@@ -452,7 +452,9 @@ fn r1_2_what_heroku_does_not_take_is_not_released_and_a_registry_that_is_down_is
     assert_eq!(String::from_utf8_lossy(&put.stdout), "", "taken by the registry");
     let ship = format!("container:release web -a shop --registry {}", registry.host());
     let refused = run(&heroku, &project, &ship);
-    refused.expect_code(8).expect_err("shop/web:latest is application/vnd.oci.image.index.v1+json, which Heroku does not take");
+    refused
+        .expect_code(8)
+        .expect_err("shop/web:latest is application/vnd.oci.image.index.v1+json, which Heroku does not take");
     refused.expect_err("dynosim container:push");
     drop(registry);
     run(&heroku, &project, &ship).expect_code(8).expect_err("does not answer while").expect_err("nothing was released");

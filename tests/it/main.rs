@@ -23,6 +23,7 @@ mod stand_in;
 mod steer;
 mod support;
 mod terminal;
+mod test_command;
 mod up;
 mod watch;
 mod wrong_apps;

@@ -11,7 +11,7 @@ mod run_detached;
 mod scale;
 pub(super) mod show;
 mod switches;
-mod text;
+pub(super) mod text;
 
 use super::args::BuildArgs;
 use super::args::steer::Steer;
