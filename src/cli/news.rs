@@ -49,7 +49,8 @@ struct Drawn {
 
 impl Board {
     fn new(printer: Printer) -> Self {
-        Self { printer, bars: MultiProgress::new(), builds: BTreeMap::new(), pushes: Pushes::default(), job: None }
+        let (bars, builds, pushes) = (MultiProgress::new(), BTreeMap::new(), Pushes::default());
+        Self { printer, bars, builds, pushes, job: None }
     }
 
     fn show(&mut self, news: News) {

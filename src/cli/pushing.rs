@@ -92,7 +92,7 @@ pub(super) fn landed(landed: &Landed) -> String {
     let sent = if landed.sent == 0 { "nothing to send".to_owned() } else { format!("{} sent", bytes(landed.sent)) };
     let digest = &landed.config.hex()[..12];
     format!(
-        "{}  {}:{}  {sent} in {}; the registry answers {digest}, as tested here",
+        "{}  {}:{}  {sent} in {}; the registry answers with {digest}",
         landed.process_type,
         landed.repository,
         tags.join(","),

@@ -35,6 +35,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper_rustls", &["src/web.rs"]),
     ("annotate_snippets", &["src/diagnostic.rs"]),
     ("notify", &["src/platform/watch/eyes.rs"]),
+    ("flate2", &["src/registry/squeeze.rs"]),
     ("rcgen", &["src/platform/authority"]),
 ];
 

@@ -17,6 +17,8 @@ mod harness;
 mod hosted;
 mod https;
 mod ps_exec;
+mod push;
+mod registry;
 mod router_options;
 mod scenarios;
 mod stand_in;

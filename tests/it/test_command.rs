@@ -52,13 +52,12 @@ fn a_command_that_passes_sees_the_app_and_is_recorded_in_the_ledger() {
     let _engine = engine_lock();
     let project = web();
     project.write(".env", "MODE=test\n");
-    let script = "echo mode=$MODE job=$DYNOSIM_JOB/$DYNOSIM_JOBS port=$DYNOSIM_PORT; exec 3<>/dev/tcp/localhost/$DYNOSIM_PORT; \
-                  printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3";
-    let done = project.run(&["test", "--", "bash", "-c", script]);
-    done.expect_code(0)
-        .expect_out("mode=test job=1/1 port=")
-        .expect_out("hello")
-        .expect_err("passed and may be pushed");
+    let script = "echo mode=$MODE job=$DYNOSIM_JOB/$DYNOSIM_JOBS url=$DYNOSIM_URL; \"$0\" ps --name $DYNOSIM_NAME; \
+                  exec 3<>/dev/tcp/localhost/$DYNOSIM_PORT; \
+                  printf 'GET / HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3; cat <&3";
+    let done = project.run(&["test", "--", "bash", "-c", script, env!("CARGO_BIN_EXE_dynosim")]);
+    done.expect_code(0).expect_out("mode=test job=1/1 url=http://localhost:").expect_out("hello");
+    done.expect_out("web.1: up ").expect_err("passed and may be pushed");
     let listed = project.run(&["tested"]);
     listed.expect_code(0).expect_out("passed   web ").expect_out("bash -c echo mode");
     let ledger: Value = serde_json::from_str(project.run(&["tested", "--json"]).out.trim()).unwrap();

@@ -61,7 +61,7 @@ impl Page<'_> {
             Outcome::Passed => {}
             Outcome::Failed { step, status } => self.error(&format!("`{step}` failed with status {status}")),
             Outcome::Gates(gates) => {
-                self.error(&format!("the test passed and --fail-on did not: {}", gates.join(", ")))
+                self.error(&format!("the test passed and --fail-on did not: {}", gates.join(", ")));
             }
             Outcome::NotUp(why) => self.error(&why.to_string()),
             Outcome::Late(limit) => self.error(&format!("not done in {} s", limit.as_secs_f64())),

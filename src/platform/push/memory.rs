@@ -61,11 +61,18 @@ impl Memory {
         Some(Manifest { config: known.config, layers: known.layers })
     }
 
-    /// The blob that a layer became, and the repositories of a registry that may have it.
-    pub(super) fn layer(&self, diff: &Digest, host: &str) -> Option<(Blob, Vec<String>)> {
-        let layer = self.lock().value.layers.get(diff).cloned()?;
+    /// The blob that a layer became.
+    pub(super) fn layer(&self, diff: &Digest) -> Option<Blob> {
+        self.lock().value.layers.get(diff).map(|layer| layer.blob.clone())
+    }
+
+    /// Other repositories of the same registry that a layer was sent to.
+    pub(super) fn elsewhere(&self, blob: &Blob, repository: &Repository) -> Vec<String> {
+        let (host, own) = (repository.host.as_str(), repository.path());
         let here = |at: &String| at.strip_prefix(host)?.strip_prefix('/').map(str::to_owned);
-        Some((layer.blob, layer.at.iter().filter_map(here).collect()))
+        let known = self.lock();
+        let layers = known.value.layers.values().filter(|layer| layer.blob == *blob);
+        layers.flat_map(|layer| layer.at.iter().filter_map(here)).filter(|path| path != own).collect()
     }
 
     pub(super) fn learn(&self, image: &ImageId, manifest: &Manifest, layers: &BTreeMap<Digest, Blob>) {

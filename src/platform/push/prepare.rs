@@ -1,4 +1,4 @@
-//! The manifest of an image, and the bytes that the registry lacks. Nothing is sent here.
+//! The manifest of an image, and the bytes that the registry lacks. Nothing is sent from here.
 
 use super::choose::Chosen;
 use super::fault::PushError;
@@ -134,21 +134,27 @@ async fn export(project: &Project, one: &Chosen, squeezer: &Squeezer) -> Result<
 /// The layers that this repository has, or takes over from another of the registry's.
 async fn known_layers(client: &Client, saved: &Saved, memory: &Memory) -> Result<BTreeMap<Digest, Blob>, PushError> {
     let look = |diff: &Digest| {
-        let (diff, known) = (diff.clone(), memory.layer(diff, client.repository.host.as_str()));
+        let (diff, known) = (diff.clone(), memory.layer(diff));
         async move {
-            let Some((blob, elsewhere)) = known else { return Ok(None) };
-            if client.has(&blob.digest, blob.size).await? {
-                return Ok(Some((diff, blob)));
-            }
-            for from in elsewhere.iter().filter(|from| *from != client.repository.path()) {
-                if client.mount(&blob, from).await? {
-                    return Ok(Some((diff, blob)));
-                }
-            }
-            Ok::<_, RegistryError>(None)
+            let Some(blob) = known else { return Ok(None) };
+            let there = client.has(&blob.digest, blob.size).await? || taken_over(client, &blob, memory).await?;
+            Ok::<_, RegistryError>(there.then_some((diff, blob)))
         }
     };
     let mut diffs: HashMap<&Digest, ()> = saved.diffs().map(|diff| (diff, ())).collect();
     let found = try_join_all(diffs.drain().map(|(diff, ())| look(diff))).await?;
     Ok(found.into_iter().flatten().collect())
+}
+
+/// Has the registry take a layer over from another of its repositories, where an earlier push put it. A registry that
+/// refuses gets it sent.
+pub(super) async fn taken_over(client: &Client, blob: &Blob, memory: &Memory) -> Result<bool, RegistryError> {
+    for from in memory.elsewhere(blob, &client.repository) {
+        match client.mount(blob, &from).await {
+            Ok(true) => return Ok(true),
+            Ok(false) | Err(RegistryError::Denied { .. } | RegistryError::Unsupported { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
 }

@@ -4,7 +4,7 @@ use super::Parcel;
 use super::choose::Chosen;
 use super::fault::PushError;
 use super::memory::Memory;
-use super::prepare::Ready;
+use super::prepare::{Ready, taken_over};
 use crate::dyno::explain::{bytes, count};
 use crate::platform::PlatformError;
 use crate::platform::project::Project;
@@ -55,7 +55,11 @@ pub(super) async fn blobs(
     let send = |(blob, source): (Blob, Source)| {
         let (client, uploads, arrived, sent) = (&client, &uploads, arrived.clone(), progress.of(&blob));
         async move {
-            let outcome = client.upload(&blob, &source, uploads, sent).await?;
+            let outcome = if taken_over(client, &blob, memory).await? {
+                Outcome::Present
+            } else {
+                client.upload(&blob, &source, uploads, sent).await?
+            };
             arrived.lock().unwrap_or_else(PoisonError::into_inner).push((blob, outcome));
             Ok::<_, RegistryError>(())
         }

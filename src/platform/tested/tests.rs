@@ -60,7 +60,8 @@ fn edit(state: &StateDir, change: impl FnOnce(&mut Vec<String>)) {
     let path = state.file("ledger.jsonl");
     let mut lines: Vec<String> = fs::read_to_string(&path).unwrap().lines().map(str::to_owned).collect();
     change(&mut lines);
-    fs::write(path, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    lines.push(String::new());
+    fs::write(path, lines.join("\n")).unwrap();
 }
 
 #[track_caller]

@@ -10,6 +10,7 @@ use crate::clock::stamp;
 use crate::engine::Output;
 use crate::logs::{Filter, Follower, Logs, LogsOptions, Start};
 use crate::model::limits;
+use crate::model::process_type::ProcessType;
 use crate::platform::PlatformError;
 use crate::platform::builds::BuiltSlug;
 use crate::platform::control::{Control, Deployed};
@@ -233,22 +234,19 @@ impl Job {
         };
         let options = &self.options.up;
         let running = async {
-            let status = match &step.inside {
-                Some(process_type) => {
-                    let env = BTreeMap::from([("CI".to_owned(), "true".to_owned())]);
-                    let how = (&options.build, options.launch);
-                    in_dyno(deployed, process_type, &step.words, env, how, interrupt, &sender).await
-                }
-                None => {
-                    let command = OnHost {
-                        words: &step.words,
-                        folder: &project.app.root,
-                        env: self.environment(project, deployed),
-                        guard: &self.options.guard,
-                        inherit: self.options.inherit,
-                    };
-                    command.run(interrupt, &sender).await
-                }
+            let status = if let Some(process_type) = &step.inside {
+                let env = BTreeMap::from([("CI".to_owned(), "true".to_owned())]);
+                let how = (&options.build, options.launch);
+                in_dyno(deployed, process_type, &step.words, env, how, interrupt, &sender).await
+            } else {
+                let command = OnHost {
+                    words: &step.words,
+                    folder: &project.app.root,
+                    env: self.environment(project, deployed),
+                    guard: &self.options.guard,
+                    inherit: self.options.inherit,
+                };
+                command.run(interrupt, &sender).await
             };
             drop(sender);
             status
@@ -265,7 +263,7 @@ impl Job {
         set("DYNOSIM_NAME", project.identity.instance.clone());
         set("DYNOSIM_JOB", self.number.to_string());
         set("DYNOSIM_JOBS", self.options.jobs.to_string());
-        if let Some(port) = port_of(project).filter(|_| project.app.processes.keys().any(|name| name.is_web())) {
+        if let Some(port) = port_of(project).filter(|_| project.app.processes.keys().any(ProcessType::is_web)) {
             set("DYNOSIM_PORT", port.to_string());
             set("DYNOSIM_URL", format!("http://localhost:{port}"));
         }
