@@ -69,10 +69,10 @@ pub enum PlatformError {
     Authority(#[from] AuthorityError),
     /// An app at Heroku.
     #[error(transparent)]
-    Heroku(#[from] super::heroku::Fault),
+    Heroku(Box<super::heroku::Fault>),
     /// An image on its way to or from a registry.
     #[error(transparent)]
-    Push(#[from] super::push::PushError),
+    Push(Box<super::push::PushError>),
     /// A process type that the app does not have.
     #[error("{app} has no process type `{name}`; it has {known}")]
     NoSuchType {
@@ -137,9 +137,21 @@ impl PlatformError {
     }
 }
 
+impl From<super::heroku::Fault> for PlatformError {
+    fn from(fault: super::heroku::Fault) -> Self {
+        Self::Heroku(Box::new(fault))
+    }
+}
+
+impl From<super::push::PushError> for PlatformError {
+    fn from(error: super::push::PushError) -> Self {
+        Self::Push(Box::new(error))
+    }
+}
+
 impl From<crate::heroku::HerokuError> for PlatformError {
     fn from(error: crate::heroku::HerokuError) -> Self {
-        Self::Heroku(error.into())
+        Self::Heroku(Box::new(error.into()))
     }
 }
 

@@ -548,7 +548,7 @@ fn the_heroku_cli_and_dynosim_say_the_same_of_the_same_app() {
     let cli = heroku_cli(&theirs, home.path(), "container:release web -a shop").unwrap();
     let own = run(&ours, &project, "container:release web -a shop --allow-untested");
     assert_eq!((cli.status.code(), own.status.code()), (Some(1), Some(4)), "{}\n{}", cli.err, own.err);
-    assert_eq!(words(&cli.out), words(&own.out));
+    assert_eq!(words(&cli.out), words(&own.out), "{}", cli.err);
     assert!(cli.err.contains("Releasing images web to shop... done"), "{}", cli.err);
     own.expect_err("Releasing images web to shop... done, v10");
     let (theirs, ours) = (theirs.world().changes(), ours.world().changes());

@@ -77,7 +77,9 @@ async fn rollback(session: &Session, hosted: &Hosted, asked: Option<u64>) -> Res
         Ok::<_, HerokuError>((made, outcome))
     };
     let made = session.printer.progress(&doing, work).await?;
-    show::after_rollback(&made, Some(hosted.name())).iter().for_each(|words| session.printer.warn(words));
+    for words in show::after_rollback(&made, Some(hosted.name())) {
+        session.printer.warn(&words);
+    }
     let done = watched::to_the_end(session, hosted, made).await?;
     Ok(watched::told(session, done))
 }

@@ -9,7 +9,7 @@ use crate::platform::heroku::{Hosted, Progress, watch};
 /// How the watching ended.
 pub(super) enum Watched {
     /// The release is there.
-    Succeeded(Release),
+    Succeeded(Box<Release>),
     /// The user left; Heroku goes on.
     Left,
 }
@@ -23,7 +23,7 @@ pub(super) async fn to_the_end(session: &Session, hosted: &Hosted, made: Release
         Progress::Output(bytes) => printer.pass_on(bytes),
     };
     tokio::select! {
-        ended = watch(hosted, made, &mut show) => Ok(Watched::Succeeded(ended?)),
+        ended = watch(hosted, made, &mut show) => Ok(Watched::Succeeded(Box::new(ended?))),
         _ = tokio::signal::ctrl_c() => {
             let look = format!("`dynosim releases:output v{version} -a {}`", hosted.name());
             printer.err(&printer.dim(&format!("the release goes on at Heroku: see {look}")));

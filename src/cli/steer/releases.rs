@@ -113,7 +113,9 @@ impl Steering<'_> {
                 Ok((made, outcome))
             })
             .await?;
-        show::after_rollback(&made, None).iter().for_each(|words| self.warn(words));
+        for words in show::after_rollback(&made, None) {
+            self.warn(&words);
+        }
         if made.output_stream_url.is_some() {
             self.session.printer.err("Running release command...");
             self.release_output(Some(made.version)).await?;

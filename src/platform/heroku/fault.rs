@@ -15,7 +15,7 @@ pub enum Fault {
     Heroku(#[from] HerokuError),
     /// The registry.
     #[error(transparent)]
-    Registry(#[from] PushError),
+    Registry(Box<PushError>),
     /// The app runs slugs, not images; in Heroku's words.
     #[error("This command is for Docker apps only; {app} is on the stack {stack}.")]
     NotContainer {
@@ -124,10 +124,7 @@ impl Fault {
     pub fn help(&self) -> Option<String> {
         Some(match self {
             Self::Heroku(error) => return error.help(),
-            Self::Registry(PushError::Registry { error: RegistryError::Unreachable { .. }, .. }) => {
-                "nothing was released; do it again when the registry answers".into()
-            }
-            Self::Registry(error) => return error.help(),
+            Self::Registry(error) => return of_registry(error),
             Self::NotContainer { app, .. } => {
                 format!("switch with `heroku stack:set container -a {app}`, or deploy with `git push heroku main`")
             }
@@ -152,6 +149,22 @@ impl Fault {
             Self::StillPending { app, .. } => format!("look with `dynosim releases -a {app}`"),
             Self::NothingRuns { .. } | Self::Itself(_) | Self::NoRelease(_) => return None,
         })
+    }
+}
+
+impl From<PushError> for Fault {
+    fn from(error: PushError) -> Self {
+        Self::Registry(Box::new(error))
+    }
+}
+
+/// A release does not go on where it stopped, as a push does.
+fn of_registry(error: &PushError) -> Option<String> {
+    match error {
+        PushError::Registry { error: RegistryError::Unreachable { .. }, .. } => {
+            Some("nothing was released; do it again when the registry answers".into())
+        }
+        other => other.help(),
     }
 }
 

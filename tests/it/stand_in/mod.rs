@@ -14,8 +14,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -120,11 +120,14 @@ impl StandIn {
 }
 
 async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
-    while let Ok((stream, _)) = listener.accept().await {
+    while let Ok((mut stream, _)) = listener.accept().await {
         let (shared, tls) = (shared.clone(), tls.clone());
         tokio::spawn(async move {
             match tls {
-                None => serve(stream, shared).await,
+                None => {
+                    through_a_tunnel(&mut stream).await;
+                    serve(stream, shared).await;
+                }
                 Some(tls) => {
                     if let Ok(stream) = tls.accept(stream).await {
                         serve(stream, shared).await;
@@ -135,7 +138,25 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Sha
     }
 }
 
+/// The Heroku CLI asks for the registry of a host of its own making, `registry.http://127.0.0.1:PORT`, through the proxy it is
+/// given (cli-api §2.3). This is that proxy, wherever it is to lead: no HTTP library takes such a host.
+async fn through_a_tunnel(stream: &mut TcpStream) {
+    let mut first = [0; 8];
+    while matches!(stream.peek(&mut first).await, Ok(1..8)) {
+        tokio::task::yield_now().await;
+    }
+    if first != *b"CONNECT " {
+        return;
+    }
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let Ok(byte) = stream.read_u8().await else { return };
+        head.push(byte);
+    }
+    let _ = stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await;
+}
+
 async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, shared: Arc<Shared>) {
     let service = service_fn(move |request| routes::answer(shared.clone(), request));
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }

@@ -3,18 +3,14 @@
 use super::answer::{Answer, json, missing, refuse, whole};
 use super::state::{App, Asked, Stream};
 use super::{Fault, KEY, Shared, Trouble, stream};
-use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::{Method, Request, Response};
+use hyper::{Request, Response};
 use serde_json::{Value, json};
 use std::io;
 use std::sync::Arc;
 
 pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<Answer> {
-    if request.method() == Method::CONNECT {
-        return Ok(tunnel(shared, request));
-    }
     let text = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
     let mut asked = Asked {
         method: request.method().to_string(),
@@ -59,23 +55,6 @@ fn trouble(shared: &Shared, asked: &Asked) -> Option<Trouble> {
     let whole = format!("{} {}", asked.method, asked.path);
     let due = faults.front().is_some_and(|fault: &Fault| whole.starts_with(fault.at));
     if due { faults.pop_front().map(|fault| fault.kind) } else { None }
-}
-
-/// The Heroku CLI reaches the registry of a host of its own making through a proxy (cli-api §2.3): this is that proxy.
-fn tunnel(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
-    tokio::spawn(async move {
-        if let Ok(upgraded) = hyper::upgrade::on(request).await {
-            let service = hyper::service::service_fn(move |request| plain(shared.clone(), request));
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(upgraded, service).await;
-        }
-    });
-    Response::new(whole(Bytes::new()))
-}
-
-type Plain = std::pin::Pin<Box<dyn Future<Output = io::Result<Answer>> + Send>>;
-
-fn plain(shared: Arc<Shared>, request: Request<Incoming>) -> Plain {
-    Box::pin(answer(shared, request))
 }
 
 fn route(shared: &Arc<Shared>, asked: &Asked) -> Answer {
