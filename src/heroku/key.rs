@@ -62,7 +62,7 @@ impl Key {
     /// As the Heroku CLI looks for it (cli-api §2.5): `HEROKU_API_KEY`, else the API's entry in `~/.netrc`.
     pub fn find(environment: &dyn Fn(&str) -> Option<String>, api: &Endpoint) -> Result<Self, KeyError> {
         if let Some(secret) = environment("HEROKU_API_KEY") {
-            return Self::new(secret, Origin::Environment);
+            return Self::new(&secret, Origin::Environment);
         }
         let missing = || KeyError::Missing { host: api.host().to_owned() };
         let path = PathBuf::from(environment("HOME").ok_or_else(missing)?).join(".netrc");
@@ -71,10 +71,10 @@ impl Key {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing()),
             Err(source) => return Err(KeyError::Unreadable { path, source }),
         };
-        Self::new(netrc::password(&text, api.host()).ok_or_else(missing)?, Origin::Netrc(path))
+        Self::new(&netrc::password(&text, api.host()).ok_or_else(missing)?, Origin::Netrc(path))
     }
 
-    fn new(secret: String, origin: Origin) -> Result<Self, KeyError> {
+    fn new(secret: &str, origin: Origin) -> Result<Self, KeyError> {
         let secret = secret.trim().to_owned();
         let plain = !secret.is_empty() && secret.bytes().all(|byte| byte.is_ascii_graphic());
         if plain { Ok(Self { secret, origin }) } else { Err(KeyError::Unusable { origin }) }

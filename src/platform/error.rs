@@ -72,7 +72,7 @@ pub enum PlatformError {
     Heroku(Box<super::heroku::Fault>),
     /// An image on its way to or from a registry.
     #[error(transparent)]
-    Push(Box<super::push::PushError>),
+    Push(#[from] super::push::PushError),
     /// A process type that the app does not have.
     #[error("{app} has no process type `{name}`; it has {known}")]
     NoSuchType {
@@ -140,12 +140,6 @@ impl PlatformError {
 impl From<super::heroku::Fault> for PlatformError {
     fn from(fault: super::heroku::Fault) -> Self {
         Self::Heroku(Box::new(fault))
-    }
-}
-
-impl From<super::push::PushError> for PlatformError {
-    fn from(error: super::push::PushError) -> Self {
-        Self::Push(Box::new(error))
     }
 }
 

@@ -1,14 +1,13 @@
 //! Commands about apps at Heroku, against the stand-in.
 
-use crate::docker_registry::DockerRegistry;
 use crate::harness::{Finished, Project};
+use crate::registry::{Registry, registry_or_skip, vouch_for};
 use crate::stand_in::{App, KEY, Phase, StandIn, Trouble};
 use crate::support::not_installed;
 use bytes::Bytes;
 use dynosim::model::image::ImageId;
 use dynosim::model::process_type::ProcessType;
-use dynosim::platform::state::{Identity, StateDir};
-use dynosim::platform::tested::{Ledger, Tested, TestedImage, Verdict};
+use dynosim::platform::tested::TestedImage;
 use dynosim::registry::{Blob, Client, Digest, Host, Manifest, Patience, Repository, Sessions, Source, Tag};
 use serde_json::json;
 use std::io::{BufRead, BufReader};
@@ -237,7 +236,7 @@ impl Image {
     }
 
     /// Puts it into `REPOSITORY:latest`.
-    fn push(&self, registry: &DockerRegistry, repository: &str) {
+    fn push(&self, registry: &Registry, repository: &str) {
         let client = client(registry, repository);
         block_on(async {
             for (blob, bytes) in &self.parts {
@@ -259,7 +258,7 @@ impl Sessions for Forgetful {
     fn forget(&self, _: &Blob) {}
 }
 
-fn client(registry: &DockerRegistry, repository: &str) -> Client {
+fn client(registry: &Registry, repository: &str) -> Client {
     let repository = Repository::new(Host::parse(&registry.host()).unwrap(), repository).unwrap();
     Client::new(repository, None, Patience::default()).unwrap()
 }
@@ -269,39 +268,26 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// What a repository has as latest: manifest and config digest.
-fn latest(registry: &DockerRegistry, repository: &str) -> Option<(String, String)> {
+fn latest(registry: &Registry, repository: &str) -> Option<(String, String)> {
     let found = block_on(client(registry, repository).manifest("latest")).unwrap()?;
     Some((found.digest.as_str().to_owned(), found.config()?.as_str().to_owned()))
 }
 
-/// Writes into the project's ledger that a test passed with these images.
+/// A test passed with these images.
 fn vouch(project: &Project, images: &[(&str, &Image)]) {
     // Any command makes the state folder.
     project.run(&["releases"]);
-    let name = project.state().file_name().unwrap().to_str().unwrap().to_owned();
-    let base = project.state().parent().unwrap().parent().unwrap().to_owned();
-    let state = StateDir::open(&base, &name[..name.rfind('-').unwrap()], &Identity::of(&project.dir, "")).unwrap();
-    assert_eq!(state.file("x").parent().unwrap(), project.state());
     let one = |(name, image): &(&str, &Image)| {
         let tested = TestedImage { config: image.id(), manifest: None, inputs: "i".into() };
         (ProcessType::new(*name).unwrap(), tested)
     };
-    let tested = Tested {
-        images: images.iter().map(one).collect(),
-        commit: None,
-        command: "true".into(),
-        verdict: Verdict::Passed,
-        findings: Vec::new(),
-        time: "2019-11-21T03:08:15Z".into(),
-        took_ms: 1,
-        dynosim: "0".into(),
-    };
-    Ledger::open(&state).unwrap().record(tested).unwrap();
+    vouch_for(project, images.iter().map(one));
 }
 
 #[test]
 fn r1_1_what_was_tested_and_pushed_is_released_by_its_config_digest_in_one_release() {
-    let Some(registry) = DockerRegistry::start("r1_1_what_was_tested_and_pushed_is_released") else { return };
+    registry_or_skip!();
+    let registry = Registry::start();
     let (web, worker) = (Image::of("web"), Image::of("worker"));
     let app = App::new("shop").pushed("web", &web.digest()).pushed("worker", &worker.digest());
     let heroku = StandIn::start(vec![app.with_phase(Phase::printing(&[b"migrating\n", b"done\n"], "succeeded"))]);
@@ -357,7 +343,8 @@ fn r1_1_what_was_tested_and_pushed_is_released_by_its_config_digest_in_one_relea
 
 #[test]
 fn what_one_app_runs_is_promoted_to_another_digest_for_digest() {
-    let Some(registry) = DockerRegistry::start("what_one_app_runs_is_promoted_to_another") else { return };
+    registry_or_skip!();
+    let registry = Registry::start();
     let (web, phase, newer) = (Image::of("web"), Image::of("release"), Image::of("newer"));
     web.push(&registry, "staging/web");
     phase.push(&registry, "staging/release");
@@ -441,7 +428,8 @@ fn the_api_must_show_a_certificate_that_this_machine_trusts() {
 
 #[test]
 fn r1_2_what_heroku_does_not_take_is_not_released_and_a_registry_that_is_down_is_named() {
-    let Some(registry) = DockerRegistry::start("r1_2_what_heroku_does_not_take_is_not_released") else { return };
+    registry_or_skip!();
+    let registry = Registry::start();
     let (heroku, project) = (StandIn::start(vec![App::new("shop")]), Project::empty("shop"));
     let index = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
     let url = format!("http://{}/v2/shop/web/manifests/latest", registry.host());
@@ -463,7 +451,8 @@ fn r1_2_what_heroku_does_not_take_is_not_released_and_a_registry_that_is_down_is
 
 #[test]
 fn a_registry_that_does_not_take_blobs_over_gets_them_by_way_of_this_machine() {
-    let Some(registry) = DockerRegistry::start("a_registry_that_does_not_take_blobs_over") else { return };
+    registry_or_skip!();
+    let registry = Registry::start();
     let image = Image::of("web");
     image.push(&registry, "staging/web");
     let (staging, folder) = (client(&registry, "staging/web"), tempfile::tempdir().unwrap());

@@ -10,7 +10,6 @@
 mod architecture;
 mod cli;
 mod detached;
-mod docker_registry;
 mod engine_build;
 mod engine_dyno;
 mod harness;

@@ -47,9 +47,11 @@ pub async fn watch(
             return Err(Fault::StillPending { app: hosted.name().into(), version: release.version });
         }
         tokio::select! {
-            piece = next(&mut output) => match piece {
-                Some(piece) => show(Progress::Output(&piece?)),
-                None => { output = None; look = Instant::now(); }
+            piece = next(&mut output) => if let Some(piece) = piece {
+                show(Progress::Output(&piece?));
+            } else {
+                output = None;
+                look = Instant::now();
             },
             () = sleep_until(look) => {
                 release = hosted.release(&release.version.to_string()).await?;

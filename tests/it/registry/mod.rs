@@ -4,7 +4,11 @@ mod gate;
 
 pub(crate) use gate::{Gate, Trouble};
 
-use crate::harness::exchange;
+use crate::harness::{Project, exchange};
+use dynosim::model::image::ImageId;
+use dynosim::model::process_type::ProcessType;
+use dynosim::platform::state::{Identity, StateDir};
+use dynosim::platform::tested::{Ledger, Tested, TestedImage, Verdict};
 use serde_json::Value;
 use std::io::Write;
 use std::net::TcpListener;
@@ -114,24 +118,26 @@ impl Drop for Registry {
 }
 
 /// Marks the newest builds of a project as tested, as a passed test would.
-pub(crate) fn vouch(project: &crate::harness::Project) {
-    use dynosim::model::image::ImageId;
-    use dynosim::platform::state::{Identity, StateDir};
-    use dynosim::platform::tested::{Ledger, Tested, TestedImage, Verdict};
-
+pub(crate) fn vouch(project: &Project) {
     let builds: Value = serde_json::from_slice(&std::fs::read(project.state().join("builds.json")).unwrap()).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let image = |built: &Value| TestedImage {
+        config: ImageId(text(&built["image"])),
+        manifest: None,
+        inputs: text(&built["inputs"]),
+    };
+    let images = builds.as_object().unwrap().iter();
+    vouch_for(project, images.map(|(name, built)| (name.parse().unwrap(), image(built))));
+}
+
+/// Writes into the project's ledger that a test passed with these images.
+pub(crate) fn vouch_for(project: &Project, images: impl Iterator<Item = (ProcessType, TestedImage)>) {
     let root = std::fs::canonicalize(&project.dir).unwrap();
     let base: &Path = &project.state();
     let base = base.parent().unwrap().parent().unwrap();
     let state = StateDir::open(base, "any", &Identity::of(&root, "")).unwrap();
-    let image = |built: &Value| TestedImage {
-        config: ImageId(built["image"].as_str().unwrap().into()),
-        manifest: None,
-        inputs: built["inputs"].as_str().unwrap().into(),
-    };
-    let images = builds.as_object().unwrap().iter();
     let tested = Tested {
-        images: images.map(|(name, built)| (name.parse().unwrap(), image(built))).collect(),
+        images: images.collect(),
         commit: None,
         command: "true".into(),
         verdict: Verdict::Passed,
