@@ -87,12 +87,13 @@ impl Subject {
         Some(format!("http://localhost:{port}/"))
     }
 
-    /// The dynos of the formation, in the order of their names.
+    /// The dynos of the formation, in the order of their names; then those beside it.
     pub(super) fn dynos(&self) -> Vec<Dyno> {
         let formation = self.control.formation();
         let wanted = |place: &Place| {
             let scale = formation.get(&place.name.process_type);
-            place.name.process_type == ProcessType::run() || scale.is_some_and(|s| place.name.number <= s.quantity)
+            let of = &place.name.process_type;
+            *of == ProcessType::run() || of.is_release() || scale.is_some_and(|s| place.name.number <= s.quantity)
         };
         self.control.places().iter().filter(|place| wanted(place)).map(|place| self.dyno(place)).collect()
     }

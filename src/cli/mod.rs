@@ -17,6 +17,7 @@ mod hand;
 mod heroku;
 mod keys;
 mod line_editor;
+mod listed;
 mod logs;
 mod news;
 mod one_off;

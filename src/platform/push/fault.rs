@@ -103,7 +103,7 @@ pub enum PushError {
     #[error("{error}{}", .done.as_ref().map(|done| format!("; {done}")).unwrap_or_default())]
     Registry {
         /// What happened.
-        error: RegistryError,
+        error: Box<RegistryError>,
         /// What had been done until then.
         done: Option<String>,
     },
@@ -126,7 +126,7 @@ pub enum PushError {
 
 impl From<RegistryError> for PushError {
     fn from(error: RegistryError) -> Self {
-        Self::Registry { error, done: None }
+        Self::Registry { error: Box::new(error), done: None }
     }
 }
 

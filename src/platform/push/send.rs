@@ -79,7 +79,7 @@ pub(super) async fn blobs(
             bytes(sent),
             chosen.process_type
         );
-        return Err(PushError::Registry { error, done: Some(done) }.into());
+        return Err(failed(error, done).into());
     }
     memory.arrived(&client.repository, &there);
     let sent = arrived.iter().map(|(blob, outcome)| match outcome {
@@ -101,12 +101,16 @@ pub(super) async fn tags(parcels: &[Parcel]) -> Result<(), PushError> {
             for tag in parcel.tags.iter().filter(|tag| (**tag == Tag::latest()) == last && !parcel.set.contains(tag)) {
                 let name = format!("{}:{tag}", parcel.client.repository);
                 let set = parcel.client.tag(tag, &parcel.manifest.bytes()).await;
-                set.map_err(|error| PushError::Registry { error, done: Some(so_far(&done)) })?;
+                set.map_err(|error| failed(error, so_far(&done)))?;
                 done.push(name);
             }
         }
     }
     Ok(())
+}
+
+fn failed(error: RegistryError, done: String) -> PushError {
+    PushError::Registry { error: Box::new(error), done: Some(done) }
 }
 
 fn so_far(done: &[String]) -> String {
@@ -120,9 +124,8 @@ fn so_far(done: &[String]) -> String {
 pub(super) async fn verify(parcel: &Parcel) -> Result<(), PushError> {
     let wanted = &parcel.manifest.config.digest;
     for tag in parcel.tags.iter().filter(|tag| !parcel.set.contains(tag)) {
-        let found = parcel.client.manifest(tag.as_str()).await.map_err(|error| PushError::Registry {
-            error,
-            done: Some("all was sent and tagged, and could not be read back; nothing was released".into()),
+        let found = parcel.client.manifest(tag.as_str()).await.map_err(|error| {
+            failed(error, "all was sent and tagged, and could not be read back; nothing was released".into())
         })?;
         let same = found.as_ref().is_some_and(|found| found.digest == parcel.manifest.digest());
         if !same {
