@@ -8,7 +8,8 @@
 //! | face | `api` | everything below but `cli` |
 //! | meeting | `platform` | everything below |
 //! | parts | `dyno`, `router`, `manifest` | services and vocabulary; not one another |
-//! | services | `engine`, `logs` | vocabulary; not one another |
+//! | services | `engine`, `logs`, `heroku`, `registry` | vocabulary; `engine` also `registry`, for Docker's sign-ins |
+//! | below services | `web`: connections to others' servers | nothing of ours |
 //! | vocabulary | `model` | nothing of ours |
 //! | anywhere | `clock`, `diagnostic` | nothing of ours |
 //!
@@ -20,8 +21,11 @@ pub mod clock;
 pub mod diagnostic;
 pub mod dyno;
 pub mod engine;
+pub mod heroku;
 pub mod logs;
 pub mod manifest;
 pub mod model;
 pub mod platform;
+pub mod registry;
 pub mod router;
+pub mod web;

@@ -2,6 +2,7 @@
 
 use super::shapes;
 use super::socket::find;
+pub use crate::heroku::part;
 use crate::platform::state::StateDir;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -12,7 +13,6 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fmt::Write as _;
 use std::io;
 use tokio::net::UnixStream;
 
@@ -180,17 +180,4 @@ async fn refused(response: Response<Incoming>) -> ClientError {
         Ok(error) => ClientError::Refused { status, error },
         Err(_) => ClientError::Unreadable(status.to_string()),
     }
-}
-
-/// A part of a path, percent-encoded.
-pub fn part(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~*".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }

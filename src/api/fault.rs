@@ -14,7 +14,7 @@ pub(super) struct Fault {
 
 impl Fault {
     fn new(status: StatusCode, id: &str, message: impl Into<String>) -> Self {
-        Self { status, error: shapes::Error { id: id.into(), message: message.into() } }
+        Self { status, error: shapes::Error { id: id.into(), message: message.into(), url: None } }
     }
 
     pub(super) fn not_found(message: impl Into<String>) -> Self {

@@ -3,7 +3,7 @@
 //! `docs/api.md` lists the paths.
 //!
 //! `server` accepts, `routes` finds what is asked for and calls the [`Control`], `views` turn what that says into
-//! `shapes`. Nothing here decides anything about an app, and nothing here knows a terminal.
+//! the shapes of [`crate::heroku`]. Nothing here decides anything about an app, and nothing here knows a terminal.
 
 pub mod client;
 mod fault;
@@ -11,13 +11,13 @@ mod log_sessions;
 mod request;
 mod routes;
 pub mod server;
-pub mod shapes;
 mod socket;
 mod streams;
 #[cfg(test)]
 mod tests;
 mod views;
 
+pub use crate::heroku::shapes;
 pub use client::{Client, ClientError};
 pub use server::{Server, Serving};
 pub use views::offline_release;

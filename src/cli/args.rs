@@ -1,9 +1,13 @@
 //! The command line, as clap reads it. Names and habits are the Heroku CLI's where it has them.
 
+pub(super) mod heroku;
+pub(super) mod push;
 mod running;
 pub(super) mod steer;
+mod test;
 
 pub(super) use running::{Attach, Limit, PsExec, RunDetached};
+pub(super) use test::{Guard, Test, Tested};
 
 use super::router_args::RouterArgs;
 use crate::model::domain::Domain;
@@ -14,6 +18,8 @@ use crate::model::timeouts::{BadTimeouts, Timeouts};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use heroku::Container;
+use push::Ship;
 use running::seconds;
 use std::path::PathBuf;
 use steer::Steer;
@@ -34,7 +40,8 @@ const STYLES: Styles = Styles::styled()
     disable_help_subcommand = true,
     max_term_width = 100,
     after_help = "Exit codes: 0 ok, 1 the command failed, 2 usage or unreadable project, 3 build, 4 release phase,\n\
-                  5 a dyno did not boot, 6 no container engine, 124 a time limit ran out, 130 interrupted after a clean stop.\n\n\
+                  5 a dyno did not boot, 6 no container engine, 7 a check of --fail-on, 8 a push was refused or failed,\n\
+                  124 a time limit ran out, 130 interrupted after a clean stop.\n\n\
                   Start with `dynosim up` in a folder with a Dockerfile or a heroku.yml."
 )]
 pub(super) struct Cli {
@@ -113,6 +120,22 @@ pub(super) enum Command {
         after_help = "Examples: dynosim ps:exec web.1\n          dynosim ps:exec worker.1 -- ls -la tmp"
     )]
     PsExec(PsExec),
+    /// Build the app, run it for itself, run a command against it, and take it down: 0 when the command passes
+    ///
+    /// On ports and under a name of its own, so that it disturbs nothing and several can run at once. Without a command,
+    /// the scripts of app.json's environments.test run in a one-off dyno. What passes stands in `dynosim tested`.
+    #[command(
+        after_help = "The command gets the app's config vars and DYNOSIM_URL, DYNOSIM_PORT, DYNOSIM_NAME, DYNOSIM_JOB, DYNOSIM_JOBS.\n\n\
+                      Examples: dynosim test -- npm test\n          \
+                      dynosim test --in web -- python -m unittest tests\n          \
+                      dynosim test --jobs 4 --junit results.xml --fail-on dropped,r14 -- make e2e"
+    )]
+    Test(Box<Test>),
+    /// Show which images were tested, tagged and pushed
+    Tested(Tested),
+    /// Run a command for `test`, and end it when `test` is gone
+    #[command(name = crate::platform::trial::GUARD, hide = true)]
+    Guard(Guard),
     /// Show the app's log, now or from its last run
     Logs(Logs),
     /// Show what a process type will run, as whom, with which limits and variables
@@ -123,6 +146,10 @@ pub(super) enum Command {
     Trust(Trust),
     #[command(flatten)]
     Steer(Steer),
+    #[command(flatten)]
+    Container(Container),
+    #[command(flatten)]
+    Ship(Ship),
     /// Check the engine and this machine
     Doctor,
     /// Print a completion script for a shell
@@ -144,8 +171,16 @@ impl Command {
             Self::Explain(args) => &args.instance,
             Self::Attach(args) | Self::Ui(args) => &args.instance,
             Self::PsExec(args) => &args.instance,
+            Self::Test(args) => &args.instance,
+            Self::Tested(args) => &args.instance,
             Self::Steer(args) => args.instance()?,
-            Self::Logs(_) | Self::Trust(_) | Self::Doctor | Self::Completion { .. } => return None,
+            Self::Ship(args) => args.instance()?,
+            Self::Logs(_)
+            | Self::Trust(_)
+            | Self::Container(_)
+            | Self::Guard(_)
+            | Self::Doctor
+            | Self::Completion { .. } => return None,
         };
         instance.name.as_deref()
     }

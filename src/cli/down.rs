@@ -6,6 +6,7 @@ use crate::engine::{Engine, EngineError};
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
 use crate::platform::down::{clean_up, stop_holder};
+use crate::platform::trial::sweep_dead;
 use std::process::ExitCode;
 
 pub(super) async fn run(session: &Session, args: Down) -> Result<ExitCode, PlatformError> {
@@ -18,6 +19,7 @@ pub(super) async fn run(session: &Session, args: Down) -> Result<ExitCode, Platf
     match session.engine(&state.file("engine")).await {
         Ok(engine) => {
             cleaned = clean_up(&engine, &state, &identity, &session.report).await?;
+            cleaned |= sweep_dead(&engine, &state, &place, &session.report).await?;
             if args.images {
                 let removed = engine.prune_images(&state.repository(), &[]).await?;
                 session.report.note(format!("removed {}", crate::dyno::explain::count(removed, "image")));

@@ -35,6 +35,8 @@ pub(super) fn report(printer: Printer, error: &PlatformError) -> ExitCode {
         }
         PlatformError::Unable { help, .. } => printer.error(&error.to_string(), Some(help)),
         PlatformError::Authority(cause) => printer.error(&error.to_string(), Some(cause.help())),
+        PlatformError::Heroku(fault) => printer.error(&error.to_string(), fault.help().as_deref()),
+        PlatformError::Push(error) => printer.error(&error.to_string(), error.help().as_deref()),
         PlatformError::Engine(EngineError::Unreachable { tried }) => unreachable(printer, tried),
         PlatformError::Engine(EngineError::DiskFull(_)) => {
             printer.error(&error.to_string(), Some("free some room: `docker system df` shows what the engine keeps"));

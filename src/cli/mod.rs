@@ -14,6 +14,7 @@ mod down;
 mod explain;
 mod fail;
 mod hand;
+mod heroku;
 mod keys;
 mod line_editor;
 mod listed;
@@ -22,6 +23,8 @@ mod news;
 mod one_off;
 mod printer;
 mod ps_exec;
+mod push;
+mod pushing;
 mod remote;
 mod router_args;
 mod session;
@@ -30,6 +33,8 @@ mod spelling;
 mod steer;
 mod stream;
 mod terminal;
+mod test;
+mod tested;
 mod trust;
 mod tty;
 mod typing;
@@ -40,6 +45,7 @@ mod wait;
 
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
+use crate::platform::trial::guard;
 use args::{Cli, Command};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
@@ -105,9 +111,15 @@ async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError>
             steer::run(&session, args::steer::Steer::RunDetached(args.detached())).await
         }
         Command::Run(args) => one_off::run(&session, args).await,
+        Command::Test(args) => test::run(&session, *args).await,
+        Command::Tested(args) => tested::run(&session, &args),
+        Command::Guard(args) => Ok(guarded(printer, &args.words).await),
         Command::Logs(args) => logs::run(&session, args).await,
         Command::Explain(args) => explain::run(&session, args).await,
+        Command::Steer(args) if args.at_heroku().is_some() => heroku::releases::run(&session, args).await,
         Command::Steer(args) => steer::run(&session, args).await,
+        Command::Container(args) => heroku::run(&session, args).await,
+        Command::Ship(args) => push::run(&session, args).await,
         Command::Trust(args) => trust::run(&session, args).await,
         Command::Doctor => Ok(doctor::run(&session).await),
         Command::Completion { .. } => Ok(ExitCode::SUCCESS),
@@ -115,6 +127,18 @@ async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError>
     // What was found out on the way is said before the error that ended it.
     session.finish_news().await;
     result
+}
+
+/// The status of a command that is guarded; as a shell has it where it cannot be run.
+async fn guarded(printer: Printer, words: &[OsString]) -> ExitCode {
+    match guard(words).await {
+        Ok(status) => ExitCode::from(u8::try_from(status & 0xff).unwrap_or(1)),
+        Err(error) => {
+            let name = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+            printer.error(&format!("the test command `{name}` cannot be run: {error}"), None);
+            ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
+        }
+    }
 }
 
 fn code(code: Code) -> ExitCode {

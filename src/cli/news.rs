@@ -2,9 +2,10 @@
 
 use super::background::{self, Background};
 use super::printer::Printer;
+use super::pushing::{self, Pushes};
 use crate::dyno::explain::{bytes, count};
 use crate::engine::{BuildEvent, BuildStep, Swept};
-use crate::platform::report::News;
+use crate::platform::report::{News, PushStep};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -35,6 +36,9 @@ struct Board {
     printer: Printer,
     bars: MultiProgress,
     builds: BTreeMap<String, Drawn>,
+    pushes: Pushes,
+    /// Whose news it is, where there are several jobs.
+    job: Option<u32>,
 }
 
 struct Drawn {
@@ -45,10 +49,14 @@ struct Drawn {
 
 impl Board {
     fn new(printer: Printer) -> Self {
-        Self { printer, bars: MultiProgress::new(), builds: BTreeMap::new() }
+        let (bars, builds, pushes) = (MultiProgress::new(), BTreeMap::new(), Pushes::default());
+        Self { printer, bars, builds, pushes, job: None }
     }
 
     fn show(&mut self, news: News) {
+        if let News::Settled(shown) = &news {
+            return shown.notify_one();
+        }
         if self.printer.json {
             if let Some(value) = as_json(&news) {
                 self.printer.out(&value.to_string());
@@ -58,6 +66,12 @@ impl Board {
         match news {
             News::Finding(finding) => self.line(finding.render(self.printer.err_colour).trim_end()),
             News::Note(text) => self.line(&format!("{} {text}", self.printer.paint(3, "note:"))),
+            News::Warning(text) => self.line(&format!("{} {text}", self.printer.paint(3, "warning:"))),
+            News::Pushing { label, step } => self.pushing(&label, step),
+            News::Pushed(landed) => {
+                self.pushes.end(&landed.process_type.to_string(), &self.bars);
+                self.done("push", &pushing::landed(&landed));
+            }
             News::Hint(text) => self.line(&self.printer.dim(&text)),
             News::Swept(swept) => {
                 let note = self.printer.paint(3, "note:");
@@ -105,7 +119,12 @@ impl Board {
                     &self.printer.dim(&format!("{start}{why}: stopping gracefully; press Ctrl-C again to force")),
                 );
             }
-            News::Stopped | News::End => self.clear(),
+            News::OfJob(number, news) => {
+                self.job = Some(number);
+                self.show(*news);
+                self.job = None;
+            }
+            News::Stopped | News::Settled(_) | News::End => self.clear(),
         }
     }
 
@@ -124,7 +143,8 @@ impl Board {
     }
 
     fn line(&self, text: &str) {
-        self.bars.suspend(|| self.printer.err(text));
+        let number = self.job.map(|number| format!("[{number}] ")).unwrap_or_default();
+        self.bars.suspend(|| self.printer.err(&format!("{number}{text}")));
     }
 
     fn begin(&mut self, label: &str) {
@@ -179,6 +199,12 @@ impl Board {
         }
     }
 
+    fn pushing(&mut self, label: &str, step: PushStep) {
+        if let Some(line) = self.pushes.step(label, step, &self.bars, self.printer.live) {
+            self.line(&line);
+        }
+    }
+
     fn end(&mut self, label: &str) {
         if let Some(drawn) = self.builds.remove(label) {
             drawn.bar.finish_and_clear();
@@ -187,6 +213,7 @@ impl Board {
     }
 
     fn clear(&mut self) {
+        self.pushes.clear(&self.bars);
         for label in self.builds.keys().cloned().collect::<Vec<_>>() {
             self.end(&label);
         }
@@ -220,6 +247,8 @@ fn as_json(news: &News) -> Option<Value> {
             "help": finding.help,
         }),
         News::Note(text) => json!({"event": "note", "text": text}),
+        News::Warning(text) => json!({"event": "warning", "text": text}),
+        News::Pushed(landed) => pushing::as_json(landed),
         News::Swept(swept) => json!({
             "event": "swept",
             "containers": swept.containers,
@@ -264,7 +293,12 @@ fn as_json(news: &News) -> Option<Value> {
         }
         News::Stopping(why) => json!({"event": "stopping", "why": why}),
         News::Stopped => json!({"event": "stopped"}),
-        News::Hint(_) | News::End => return None,
+        News::OfJob(number, news) => {
+            let mut value = as_json(news)?;
+            value["job"] = json!(number);
+            value
+        }
+        News::Hint(_) | News::Pushing { .. } | News::Settled(_) | News::End => return None,
     })
 }
 

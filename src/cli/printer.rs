@@ -3,6 +3,7 @@
 //! stdout is for results and the app's log; stderr for what dynosim itself has to say.
 
 use super::bottom;
+use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 
 /// Where and how to write; a value that is passed down.
@@ -32,6 +33,30 @@ impl Printer {
         bottom::above(format!("{line}\n").as_bytes(), &mut io::stdout().lock()).is_ok()
     }
 
+    /// Lines for stdout.
+    pub(super) fn out_all(self, lines: &[String]) {
+        for line in lines {
+            self.out(line);
+        }
+    }
+
+    /// A list or an object for stdout, as the API has it.
+    pub(super) fn out_json(self, value: &impl Serialize) -> serde_json::Result<()> {
+        self.out(&serde_json::to_string_pretty(value)?);
+        Ok(())
+    }
+
+    /// Output of something else, passed on as it comes: to stdout, or beside the JSON that stands there.
+    pub(super) fn pass_on(self, bytes: &[u8]) {
+        // Nobody can be told that nobody reads.
+        let _ = if self.json {
+            io::stderr().lock().write_all(bytes)
+        } else {
+            let mut out = io::stdout().lock();
+            out.write_all(bytes).and_then(|()| out.flush())
+        };
+    }
+
     /// A line for stderr.
     pub(super) fn err(self, line: &str) {
         // In one piece: on a terminal the log on stdout may come between two.
@@ -58,6 +83,30 @@ impl Printer {
     /// `text` dimmed on stderr.
     pub(super) fn dim(self, text: &str) -> String {
         if self.err_colour { format!("\x1b[2m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// Something to look at, on stderr.
+    pub(super) fn warn(self, text: &str) {
+        self.err(&format!("{} {text}", self.paint(3, "warning:")));
+    }
+
+    /// Says on stderr what is being done, and what came of it.
+    pub(super) async fn progress<T, E>(
+        self,
+        doing: &str,
+        work: impl Future<Output = Result<(T, String), E>>,
+    ) -> Result<T, E> {
+        self.err_part(&format!("{doing}... "));
+        match work.await {
+            Ok((value, outcome)) => {
+                self.err(&outcome);
+                Ok(value)
+            }
+            Err(error) => {
+                self.err("!");
+                Err(error)
+            }
+        }
     }
 
     /// An error and, on the next line, how to mend it.

@@ -52,7 +52,16 @@ impl Session {
         Ok(())
     }
 
-    /// Waits until all news so far is shown.
+    /// Waits until all news so far is shown; more may come.
+    pub(super) async fn settle_news(&self) {
+        let shown = Arc::new(tokio::sync::Notify::new());
+        self.report.tell(News::Settled(Arc::clone(&shown)));
+        if self.shown.is_some() {
+            shown.notified().await;
+        }
+    }
+
+    /// Waits until all news is shown; there is none after it.
     pub(super) async fn finish_news(&mut self) {
         self.report.tell(News::End);
         if let Some(shown) = self.shown.take() {

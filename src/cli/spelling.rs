@@ -40,12 +40,26 @@ fn command_at(args: &[OsString]) -> Option<usize> {
 /// The help's groups. A command that is in none stands under the last.
 const GROUPS: &[(&str, &[&str])] = &[
     ("App", &["up", "down", "build", "run", "logs", "open", "attach", "ui"]),
+    ("Tests", &["test", "tested"]),
     (
         "Dynos",
         &["ps", "ps:scale", "ps:type", "ps:restart", "ps:stop", "ps:cycle", "ps:wait", "ps:exec", "run:detached"],
     ),
     ("Config", &["config", "config:get", "config:set", "config:unset", "config:edit"]),
     ("Releases", &["releases", "releases:info", "releases:output", "rollback"]),
+    (
+        "Heroku",
+        &[
+            "tag",
+            "container:push",
+            "container:release",
+            "container:promote",
+            "container:rm",
+            "container:pull",
+            "container:login",
+            "container:logout",
+        ],
+    ),
     (
         "While it runs",
         &[

@@ -6,7 +6,7 @@ use super::hand::{Rebuild, Steer};
 use super::printer::Printer;
 use super::session::{Session, config_base, environment};
 use super::view::View;
-use super::wait::{Verdict, Wait, released};
+use super::wait::{Verdict, Wait};
 use super::{signals, stream};
 use crate::api::{Server, Serving, Subject};
 use crate::diagnostic::{Diagnostic, Severity};
@@ -22,6 +22,7 @@ use crate::platform::rebuild::rebuild;
 use crate::platform::report::Reporter;
 use crate::platform::state::{self, Held, Holder, LockError, StateDir};
 use crate::platform::up::{UpOptions, UpSession, formation_of, up};
+use crate::platform::wait::released;
 use crate::platform::watch::{self, WatchOptions};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -43,6 +44,7 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
         size: args.rules.size,
         front: args.router.options(&args.rules.timeouts, || config_base(&environment)).map_err(wrong)?,
         build: args.build.options(),
+        built: None,
         rules: args.rules.dynos(),
         launch: args.rules.launch(),
     };
@@ -213,10 +215,10 @@ pub(super) fn url_of(state: &StateDir) -> Option<String> {
 }
 
 /// What is called with a hand on the app.
-type Attend = Box<dyn FnOnce(&Control) + Send>;
+pub(super) type Attend = Box<dyn FnOnce(&Control) + Send>;
 
 /// Serves the API from the moment there is somebody who steers the app.
-fn attended(server: Server, project: &Project, logs: &Logs) -> (Attend, oneshot::Receiver<Serving>) {
+pub(super) fn attended(server: Server, project: &Project, logs: &Logs) -> (Attend, oneshot::Receiver<Serving>) {
     let (sender, serving) = oneshot::channel();
     let Project { app, identity, state, user, clock, .. } = project;
     let (app, identity, state) = (app.name.clone(), identity.clone(), state.clone());
@@ -228,7 +230,7 @@ fn attended(server: Server, project: &Project, logs: &Logs) -> (Attend, oneshot:
     (attend, serving)
 }
 
-fn wrong(reason: String) -> PlatformError {
+pub(super) fn wrong(reason: String) -> PlatformError {
     PlatformError::Project(vec![Diagnostic::error(reason)])
 }
 

@@ -1,12 +1,11 @@
 //! `up --wait`: until every dyno is up, one crashed, or the time is over.
 
-use crate::model::dyno::DynoState;
 use crate::platform::control::Control;
 use crate::platform::interrupt::{Interrupt, Interrupter};
 use crate::platform::report::{News, NotUp, Reporter};
+use crate::platform::wait::all_up;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::timeout;
 
 /// What came of the wait, for who has to end with it.
 pub(super) type Verdict = Arc<Mutex<Option<NotUp>>>;
@@ -26,13 +25,13 @@ impl Wait {
     /// Waits, beside whatever else goes on.
     pub(super) fn begin(self, control: Control) {
         tokio::spawn(async move {
-            let why = tokio::select! {
+            let waited = tokio::select! {
                 biased;
                 // It ends without having come up, and says itself why.
                 _ = self.interrupt.wanted() => return,
-                why = self.not_up(&control) => why,
+                waited = all_up(&control, self.limit) => waited,
             };
-            let Some(why) = why else { return };
+            let Err(why) = waited else { return };
             self.report.tell(News::NotUp(why.clone()));
             if let Some(interrupter) = &self.interrupter {
                 let text = why.to_string();
@@ -40,30 +39,5 @@ impl Wait {
                 interrupter.press(&text);
             }
         });
-    }
-
-    async fn not_up(&self, control: &Control) -> Option<NotUp> {
-        released(control).await;
-        let up = match self.limit {
-            Some(limit) => match timeout(limit, control.all_up()).await {
-                Ok(up) => up,
-                Err(_) => return Some(NotUp::Late(limit)),
-            },
-            None => control.all_up().await,
-        };
-        let crashed = |place: &crate::platform::control::Place| place.status.state == DynoState::Crashed;
-        let names = || control.places().into_iter().filter(crashed).map(|place| place.name).collect();
-        (!up).then(|| NotUp::Crashed(names()))
-    }
-}
-
-/// Waits for the first release of this run.
-pub(super) async fn released(control: &Control) {
-    let mut changes = control.changes();
-    loop {
-        changes.borrow_and_update();
-        if control.deployed().is_some() || changes.changed().await.is_err() {
-            return;
-        }
     }
 }

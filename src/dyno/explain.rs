@@ -112,9 +112,17 @@ fn found(dyno: &DynoName, finding: &Finding) -> String {
     }
 }
 
+/// What only the explanation of lost files says.
+const GONE: &str = " gone with it: ";
+
+/// Whether an explanation tells of files that a dyno wrote and that vanished with it.
+pub fn is_of_lost_writes(text: &str) -> bool {
+    text.contains(" wrote ") && text.contains(GONE)
+}
+
 fn lost_writes(dyno: &DynoName, writes: &[LostWrite]) -> String {
     let mut text = format!(
-        "{dyno} wrote {} that {} gone with it: ",
+        "{dyno} wrote {} that {}{GONE}",
         count(writes.len(), "file"),
         if writes.len() == 1 { "is" } else { "are" }
     );
@@ -149,7 +157,7 @@ pub fn bytes(n: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::text;
+    use super::{is_of_lost_writes, text};
     use crate::dyno::machine::Explanation;
     use crate::engine::{Listener, LostWrite};
     use crate::model::dyno::DynoName;
@@ -175,6 +183,8 @@ mod tests {
             LostWrite { path: "/app/uploads/a.png".into(), size: Some(20_480) },
             LostWrite { path: "/app/db.sqlite".into(), size: None },
         ];
+        assert!(is_of_lost_writes(&text(&web(), &Explanation::LostWrites(writes.clone()), &[])));
+        assert!(!is_of_lost_writes(&text(&web(), &Explanation::ExitedZero, &[])));
         assert_eq!(
             text(&web(), &Explanation::LostWrites(writes), &[]),
             "web.1 wrote 2 files that are gone with it: /app/uploads/a.png (20.5 kB), /app/db.sqlite"

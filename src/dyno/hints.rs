@@ -32,6 +32,14 @@ static NEEDLES: LazyLock<Needles> = LazyLock::new(|| Needles {
     ],
 });
 
+/// What only the explanation of a refused write says.
+const READ_ONLY: &str = "its file system is read-only but for /tmp";
+
+/// Whether an explanation tells of a write that the read-only file system refused.
+pub fn is_of_refused_write(text: &str) -> bool {
+    text.contains(READ_ONLY)
+}
+
 /// Watches the output of one start of one dyno.
 pub struct WriteHints {
     dyno: DynoName,
@@ -112,7 +120,7 @@ impl WriteHints {
         let folder = path.rsplit_once('/').map_or("/", |(folder, _)| if folder.is_empty() { "/" } else { folder });
         if read_only && matches!(self.filesystem, Filesystem::ReadOnly { .. }) {
             return format!(
-                "{dyno} may not write {path}: its file system is read-only but for /tmp, /var/tmp and /dev/shm; on \
+                "{dyno} may not write {path}: {READ_ONLY}, /var/tmp and /dev/shm; on \
                  Heroku the file would be gone with the dyno: write to /tmp or to a service, allow it here with \
                  `--writable {folder}`, or use Heroku's own way with `--fs ephemeral`"
             );
@@ -180,7 +188,7 @@ fn paths_in(line: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{WriteHints, path_in};
+    use super::{WriteHints, is_of_refused_write, path_in};
     use crate::engine::Filesystem;
     use crate::model::dyno::DynoName;
     use crate::model::process_type::ProcessType;
@@ -211,9 +219,10 @@ mod tests {
         let first = hints.read(output);
         assert_eq!(first.len(), 1, "{first:?}");
         assert!(first[0].contains("/app/log.txt") && first[0].contains("--writable /app`"), "{}", first[0]);
+        assert!(is_of_refused_write(&first[0]));
         assert!(hints.read(output).is_empty());
         let denied = hints.read(b"touch: /srv/x: Permission denied\n");
-        assert!(denied[0].contains("uid 12345"), "{denied:?}");
+        assert!(denied[0].contains("uid 12345") && !is_of_refused_write(&denied[0]), "{denied:?}");
     }
 
     #[test]

@@ -8,13 +8,14 @@ mod script;
 pub use script::Script;
 
 use super::{
-    BuildPlan, BuildSink, DynoSpec, Ended, Engine, EngineError, EngineFacts, EventSink, Inside, Instance,
+    Archive, BuildPlan, BuildSink, DynoSpec, Ended, Engine, EngineError, EngineFacts, EventSink, Inside, Instance,
     InstanceEvent, Listener, Output, OutputSink, Patch, ProcessFacts, RunIdentity, Signal, Swept, Usage,
 };
 use crate::model::dyno::{DynoName, Exit};
 use crate::model::endpoint::Endpoint;
 use crate::model::image::{ImageFacts, ImageId};
 use crate::model::process_type::ProcessType;
+use crate::registry::Login;
 use async_trait::async_trait;
 use bytes::Bytes;
 use script::{Act, Term};
@@ -38,6 +39,10 @@ pub struct Record {
     pub execs: Vec<(String, Vec<String>)>,
     /// Every patch, in order.
     pub patches: Vec<Patch>,
+    /// Every export, in order.
+    pub exports: Vec<ImageId>,
+    /// Names that were given: `repository:tag`.
+    pub tags: BTreeMap<String, ImageId>,
     /// Sweeps.
     pub sweeps: usize,
     /// Dynos running now.
@@ -51,6 +56,8 @@ struct State {
     images: BTreeMap<String, ImageFacts>,
     /// Images that a test gave: their builds always make those.
     given: BTreeSet<String>,
+    /// What exports are made of, by image.
+    archives: BTreeMap<String, Bytes>,
     build_errors: VecDeque<EngineError>,
     patch_errors: VecDeque<EngineError>,
     build_time: Duration,
@@ -92,6 +99,13 @@ impl FakeEngine {
         state.given.insert(process_type.to_owned());
         state.images.insert(process_type.to_owned(), facts);
         drop(state);
+        self
+    }
+
+    /// What the export of an image is.
+    #[must_use]
+    pub fn archive(self, image: &str, archive: impl Into<Bytes>) -> Self {
+        self.lock().archives.insert(image.to_owned(), archive.into());
         self
     }
 
@@ -158,6 +172,10 @@ pub fn usual_image(id: &str) -> ImageFacts {
     }
 }
 
+fn absent(doing: &str, image: &ImageId) -> EngineError {
+    EngineError::Operation { doing: format!("{doing} {}", image.0), reason: "there is no such image".into() }
+}
+
 #[async_trait]
 impl Engine for FakeEngine {
     fn facts(&self) -> &EngineFacts {
@@ -206,6 +224,26 @@ impl Engine for FakeEngine {
 
     async fn inspect(&self, image: &ImageId) -> Result<Option<ImageFacts>, EngineError> {
         Ok(self.lock().images.values().find(|facts| facts.id == image.0).cloned())
+    }
+
+    async fn export(&self, image: &ImageId) -> Result<Archive, EngineError> {
+        let archive = self.lock().archives.get(&image.0).cloned();
+        let archive = archive.ok_or_else(|| absent("exporting", image))?;
+        self.lock().record.exports.push(image.clone());
+        Ok(Box::pin(futures_util::stream::iter([Ok(archive)])))
+    }
+
+    async fn tag(&self, image: &ImageId, repository: &str, tag: &str) -> Result<(), EngineError> {
+        if self.inspect(image).await?.is_none() {
+            return Err(absent("tagging", image));
+        }
+        self.lock().record.tags.insert(format!("{repository}:{tag}"), image.clone());
+        Ok(())
+    }
+
+    async fn pull(&self, repository: &str, tag: &str, _login: Option<&Login>) -> Result<ImageId, EngineError> {
+        let found = self.lock().record.tags.get(&format!("{repository}:{tag}")).cloned();
+        found.ok_or_else(|| absent("pulling", &ImageId(format!("{repository}:{tag}"))))
     }
 
     async fn open_run(&self, _run: &RunIdentity) -> Result<(), EngineError> {

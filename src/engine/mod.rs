@@ -11,9 +11,12 @@
 use crate::model::dyno::{DynoKind, DynoName, DynoSize, Exit};
 use crate::model::endpoint::Endpoint;
 use crate::model::image::{ImageFacts, ImageId};
+use crate::registry::Login;
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::Stream;
 use std::net::IpAddr;
+use std::pin::Pin;
 use tokio::sync::mpsc;
 
 pub mod build;
@@ -31,6 +34,8 @@ pub use patch::{Patch, Piece};
 pub type EventSink = mpsc::Sender<InstanceEvent>;
 /// Where an engine hands over what an instance prints. Bounded: a full channel slows the reader, never loses bytes.
 pub type OutputSink = mpsc::Sender<Output>;
+/// An image as one archive, in pieces.
+pub type Archive = Pin<Box<dyn Stream<Item = Result<Bytes, EngineError>> + Send>>;
 /// Where an engine reports a build's progress.
 pub type BuildSink = mpsc::UnboundedSender<BuildEvent>;
 
@@ -52,6 +57,12 @@ pub trait Engine: Send + Sync + 'static {
     async fn exists(&self, image: &ImageId) -> Result<bool, EngineError> {
         Ok(self.inspect(image).await?.is_some())
     }
+    /// The image as an archive, as `docker save` writes it: in Docker's layout or OCI's, layers compressed or not.
+    async fn export(&self, image: &ImageId) -> Result<Archive, EngineError>;
+    /// Gives an image a name of its own: `registry.heroku.com/shop/web` and `v1.0.0`.
+    async fn tag(&self, image: &ImageId, repository: &str, tag: &str) -> Result<(), EngineError>;
+    /// Fetches an image from a registry, with a login there if one is needed.
+    async fn pull(&self, repository: &str, tag: &str, login: Option<&Login>) -> Result<ImageId, EngineError>;
     /// Makes ready what all dynos of a run share (a network). May be called again; does nothing then.
     async fn open_run(&self, run: &RunIdentity) -> Result<(), EngineError>;
     /// Starts one dyno. Returns once it was started or could not be; everything later comes through `events`.

@@ -56,6 +56,7 @@ pub struct Loaded {
     /// Secrets that app.json wants generated and that [`LoadOptions::generated`] does not have: make them, keep them,
     /// and hand them to [`Loaded::supply_secret`].
     pub wanted_secrets: BTreeSet<String>,
+    test_missing: Vec<MissingVar>,
     base_secrets: BTreeSet<String>,
     test_secrets: BTreeSet<String>,
 }
@@ -65,6 +66,14 @@ impl Loaded {
     pub fn require_config(&self) -> Result<(), Vec<Diagnostic>> {
         let mut errors: Vec<Diagnostic> = self.missing.iter().map(MissingVar::finding).collect();
         errors.extend(config::too_large(&self.app.config));
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// The same for the app under test: what `environments.test` asks for (R4).
+    pub fn require_test_config(&self) -> Result<(), Vec<Diagnostic>> {
+        let Some(test) = &self.app.test_environment else { return self.require_config() };
+        let mut errors: Vec<Diagnostic> = self.test_missing.iter().map(MissingVar::finding).collect();
+        errors.extend(config::too_large(&test.config));
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
@@ -232,6 +241,7 @@ impl Project {
             sources: self.sources,
             missing: settled.missing,
             wanted_secrets: settled.secrets.union(&test_secrets).cloned().collect(),
+            test_missing: in_test.missing,
             base_secrets: settled.secrets,
             test_secrets,
         }

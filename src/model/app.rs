@@ -33,6 +33,19 @@ pub struct App {
     pub from_heroku_yml: bool,
 }
 
+impl App {
+    /// The app as tests see it: what `environments.test` names is replaced completely (R4).
+    #[must_use]
+    pub fn under_test(mut self) -> Self {
+        if let Some(test) = self.test_environment.clone() {
+            self.config = test.config;
+            self.addons = test.addons;
+            self.formation = test.formation.unwrap_or(self.formation);
+        }
+        self
+    }
+}
+
 /// One image to build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Build {

@@ -6,6 +6,7 @@ use super::project::Project;
 use super::report::News;
 use super::state::StateDir;
 use super::store::{Builds, Built, Images, Releases, Synced};
+use super::tested::Ledger;
 use crate::engine::context::fingerprint;
 use crate::engine::{BuildEvent, BuildPlan, Engine, EngineError};
 use crate::model::app::Build;
@@ -29,6 +30,8 @@ pub struct BuiltSlug {
     pub slug: Slug,
     /// By process type.
     pub facts: BTreeMap<ProcessType, Arc<ImageFacts>>,
+    /// Hash of what went into each, by process type; empty where it changed during the build.
+    pub inputs: BTreeMap<ProcessType, String>,
 }
 
 /// One build that serves one or more process types.
@@ -88,12 +91,14 @@ pub async fn build(
     Ok(slug)
 }
 
-/// Images that must stay: what was last built, and what a rollback may need.
+/// Images that must stay: what was last built, what a rollback may need, and what has a version.
 pub fn used(state: &StateDir, known: &Builds) -> Result<Vec<ImageId>, PlatformError> {
     let releases = Releases::open(state).map_err(PlatformError::io("read the releases"))?;
     let mut images: Vec<ImageId> = known.value.values().map(|built| built.image.clone()).collect();
     images.extend(Synced::open(state.file("synced.json")).value);
     images.extend(images_kept(&releases, RELEASES_KEPT));
+    let ledger = Ledger::open(state).map_err(PlatformError::io("read the ledger of tested images"))?;
+    images.extend(ledger.versioned_images());
     Ok(images)
 }
 
@@ -126,6 +131,22 @@ pub(super) fn groups(project: &Project, wanted: &BTreeSet<ProcessType>, options:
             Group { types, plan }
         })
         .collect()
+}
+
+/// The types whose sources are not what their newest build was made of.
+pub(super) async fn changed_since(
+    project: &Project,
+    types: &BTreeSet<ProcessType>,
+    known: &Builds,
+    options: &BuildOptions,
+) -> Result<Vec<ProcessType>, PlatformError> {
+    let mut changed = Vec::new();
+    for Group { types, plan } in groups(project, types, options) {
+        let inputs = inputs_of(&plan).await?;
+        let other = |name: &ProcessType| known.value.get(name.as_str()).is_some_and(|built| built.inputs != inputs);
+        changed.extend(types.into_iter().filter(other));
+    }
+    Ok(changed)
 }
 
 async fn one(
@@ -230,6 +251,7 @@ fn keep(outcome: Outcome, slug: &mut BuiltSlug, known: &mut Builds, images: &mut
     for process_type in outcome.types {
         known.value.insert(process_type.to_string(), outcome.built.clone());
         slug.slug.insert(process_type.clone(), outcome.built.image.clone());
+        slug.inputs.insert(process_type.clone(), outcome.built.inputs.clone());
         slug.facts.insert(process_type, Arc::clone(&facts));
     }
 }

@@ -1,5 +1,6 @@
 //! A release: number it, run its command, and only then let its dynos boot (R9).
 
+use super::commit::commit_of;
 use super::control::{Deployed, Place};
 use super::error::PlatformError;
 use super::interrupt::Interrupt;
@@ -250,23 +251,4 @@ fn never_ends(name: &DynoName, runnable: &Runnable, slate: &Slate) -> String {
         None => "if it starts a server, it never will: a release command must end by itself".to_owned(),
     };
     format!("{name} still runs; no dyno boots before it has ended: {why} (R1.6)")
-}
-
-/// The checked-out commit, read from the folder without running git.
-fn commit_of(root: &std::path::Path) -> Option<String> {
-    let git = root.ancestors().map(|folder| folder.join(".git")).find(|git| git.is_dir())?;
-    let head = std::fs::read_to_string(git.join("HEAD")).ok()?;
-    let hash = match head.trim().strip_prefix("ref: ") {
-        None => head.trim().to_owned(),
-        Some(reference) => std::fs::read_to_string(git.join(reference))
-            .map(|text| text.trim().to_owned())
-            .or_else(|_| {
-                let packed = std::fs::read_to_string(git.join("packed-refs"))?;
-                let line = packed.lines().find(|line| line.ends_with(reference));
-                let hash = line.and_then(|line| line.split(' ').next()).unwrap_or_default();
-                Ok::<_, std::io::Error>(hash.to_owned())
-            })
-            .ok()?,
-    };
-    (hash.len() == 40 && hash.bytes().all(|b| b.is_ascii_hexdigit())).then_some(hash)
 }

@@ -67,6 +67,12 @@ pub enum PlatformError {
     /// The local certificate authority.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// An app at Heroku.
+    #[error(transparent)]
+    Heroku(Box<super::heroku::Fault>),
+    /// An image on its way to or from a registry.
+    #[error(transparent)]
+    Push(#[from] super::push::PushError),
     /// A process type that the app does not have.
     #[error("{app} has no process type `{name}`; it has {known}")]
     NoSuchType {
@@ -118,6 +124,8 @@ impl PlatformError {
             Self::Engine(EngineError::Unreachable { .. } | EngineError::Gone { .. }) => ExitCode::Engine,
             Self::Build { .. } | Self::Engine(EngineError::Build(_)) => ExitCode::Build,
             Self::Refused { .. } | Self::ReleaseFailed { .. } => ExitCode::Release,
+            Self::Heroku(fault) => fault.exit_code(),
+            Self::Push(error) => error.exit_code(),
             Self::Interrupted => ExitCode::Interrupted,
             Self::AlreadyRunning { .. }
             | Self::Engine(EngineError::DiskFull(_) | EngineError::Operation { .. })
@@ -126,6 +134,18 @@ impl PlatformError {
             | Self::Unable { .. }
             | Self::Io { .. } => ExitCode::Failed,
         }
+    }
+}
+
+impl From<super::heroku::Fault> for PlatformError {
+    fn from(fault: super::heroku::Fault) -> Self {
+        Self::Heroku(Box::new(fault))
+    }
+}
+
+impl From<crate::heroku::HerokuError> for PlatformError {
+    fn from(error: crate::heroku::HerokuError) -> Self {
+        Self::Heroku(Box::new(error.into()))
     }
 }
 

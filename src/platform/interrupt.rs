@@ -38,6 +38,17 @@ impl Interrupter {
         });
         self.0.borrow().clone()
     }
+
+    /// Asks for a graceful stop, unless one is under way already.
+    pub fn ask(&self, why: &str) {
+        self.0.send_if_modified(|stage| {
+            let first = *stage == Stage::Run;
+            if first {
+                *stage = Stage::Graceful(why.to_owned());
+            }
+            first
+        });
+    }
 }
 
 impl Interrupt {
@@ -50,6 +61,15 @@ impl Interrupt {
             Ok(Stage::Force) => "interrupted".into(),
             // Nobody is left who could ask.
             Ok(Stage::Run) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Why a stop is wanted now; none while none is.
+    pub fn asked(&self) -> Option<String> {
+        match &*self.0.borrow() {
+            Stage::Run => None,
+            Stage::Graceful(why) => Some(why.clone()),
+            Stage::Force => Some("interrupted".into()),
         }
     }
 
@@ -73,5 +93,15 @@ mod tests {
         assert_eq!(interrupt.wanted().await, "Ctrl-C");
         assert_eq!(press.press("Ctrl-C"), Stage::Force);
         interrupt.forced().await;
+    }
+
+    #[tokio::test]
+    async fn to_ask_is_never_to_force_and_the_first_reason_stays() {
+        let (press, interrupt) = channel();
+        assert_eq!(interrupt.asked(), None);
+        press.ask("done");
+        press.ask("late");
+        assert_eq!(interrupt.asked().as_deref(), Some("done"));
+        assert_eq!(press.press("Ctrl-C"), Stage::Force);
     }
 }

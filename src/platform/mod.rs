@@ -4,23 +4,29 @@
 
 pub mod authority;
 pub mod builds;
+pub mod commit;
 pub mod control;
 pub mod deploy;
 pub mod down;
 pub mod env;
 pub mod error;
 pub mod front;
+pub mod heroku;
 pub mod interrupt;
 pub mod one_off;
 pub mod port;
 pub mod project;
+pub mod push;
 pub mod rebuild;
 pub mod report;
 pub mod slate;
 pub mod state;
 pub mod store;
+pub mod tested;
+pub mod trial;
 pub mod trust;
 pub mod up;
+pub mod wait;
 pub mod watch;
 
 pub use error::PlatformError;

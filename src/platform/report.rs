@@ -1,6 +1,7 @@
 //! What the platform tells a face while it works. Log lines do not come this way: they are in the log.
 
 use super::error::PlatformError;
+use super::push::Landed;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{BuildEvent, Swept};
 use crate::model::dyno::DynoName;
@@ -54,6 +55,17 @@ pub enum News {
         /// How long its release command took, if it has one.
         phase: Option<Duration>,
     },
+    /// An image is being pushed.
+    Pushing {
+        /// Its process type.
+        label: String,
+        /// How far it is.
+        step: PushStep,
+    },
+    /// A registry has an image, by its own answer.
+    Pushed(Box<Landed>),
+    /// Something that may well be a mistake.
+    Warning(String),
     /// Something worth a line: a port that was taken, a type that starts at 0.
     Note(String),
     /// A line about how to use the terminal; not for programs.
@@ -84,8 +96,33 @@ pub enum News {
     Stopping(String),
     /// It is stopped.
     Stopped,
+    /// News of one of several jobs of a test: its number, from 1.
+    OfJob(u32, Box<News>),
+    /// Everything told before this was shown.
+    Settled(Arc<tokio::sync::Notify>),
     /// There will be no more news.
     End,
+}
+
+/// How far a push is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushStep {
+    /// The engine hands the image over.
+    Exporting {
+        /// Bytes so far.
+        bytes: u64,
+        /// About how many there will be.
+        size: u64,
+    },
+    /// Its layers are being compressed.
+    Compressing,
+    /// The registry gets what it lacks.
+    Sending {
+        /// Bytes that it has of that.
+        sent: u64,
+        /// Bytes in all.
+        size: u64,
+    },
 }
 
 /// Why the wait for all dynos was given up.
@@ -155,5 +192,10 @@ impl Reporter {
     /// Tells something worth a line.
     pub fn note(&self, text: impl Into<String>) {
         self.tell(News::Note(text.into()));
+    }
+
+    /// Warns.
+    pub fn warn(&self, text: impl Into<String>) {
+        self.tell(News::Warning(text.into()));
     }
 }

@@ -4,15 +4,20 @@
 //! $XDG_STATE_HOME/dynosim/apps/<app>-<identity>/
 //!   up.lock         held while `up` runs; says who
 //!   api.sock        the running app's control plane; `api.sock.at` says where, when this path is too long for one
+//!   tests/<number>  one file for each living run of `test`, whose app is the instance `test-<number>`
 //!   runs/<run>      one file for each living run, locked while it lives
 //!   journal/        the log
 //!   background.log  what an `up -d` said after it had let go of its caller
 //!   releases.jsonl  releases, one line each
+//!   ledger.jsonl    tested images, versions and pushes, one line each; with ledger.head and ledger.lock
 //!   builds.json     what was last built from what
 //!   builds.lock     held while a command builds
 //!   sweep.lock      held while a command cleans up; shared while a run registers
 //!   images.json     what images say about themselves
 //!   secrets.json    values made for app.json's `generator: secret`
+//!   push.json       layers and manifests as registries have them; uploads that have begun
+//!   push.lock       held while a command pushes
+//!   push/           compressed layers, until they are pushed
 //!   engine/         files the engine gives to dynos
 //! ```
 
@@ -128,6 +133,11 @@ impl StateDir {
         self.turn("builds.lock", false, waiting).await
     }
 
+    /// Waits for the turn to push, as for that to build.
+    pub async fn turn_to_push(&self, waiting: impl FnOnce()) -> io::Result<File> {
+        self.turn("push.lock", false, waiting).await
+    }
+
     /// Waits for the turn to clean up: no run can register until the file is dropped, so that what a run makes cannot
     /// be taken for a dead one's.
     pub async fn turn_to_sweep(&self) -> io::Result<File> {
@@ -174,10 +184,20 @@ impl StateDir {
 
     /// A new run, alive as long as the lock is held.
     pub async fn open_run(&self, clock: &Clock) -> io::Result<(String, Held)> {
+        self.register("runs", clock).await
+    }
+
+    /// A new run of `test`, which is an instance of its own: its number, alive as long as the lock is held.
+    pub async fn open_test(&self, clock: &Clock) -> io::Result<(String, Held)> {
+        private_dir(&self.file("tests"))?;
+        self.register("tests", clock).await
+    }
+
+    async fn register(&self, folder: &str, clock: &Clock) -> io::Result<(String, Held)> {
         let _registering = self.turn("sweep.lock", true, || ()).await?;
         let run = clock.random_hex(12);
         // Locked before it has its name: nobody sees it free and takes the run for a dead one.
-        let (hidden, path) = (self.file("runs").join(format!(".{run}")), self.file("runs").join(&run));
+        let (hidden, path) = (self.file(folder).join(format!(".{run}")), self.file(folder).join(&run));
         match Held::take(hidden.clone(), true) {
             Ok(mut held) => {
                 fs::rename(&hidden, &path)?;
@@ -191,8 +211,20 @@ impl StateDir {
 
     /// Runs by whether their process lives.
     pub fn runs(&self) -> io::Result<Runs> {
+        self.registered("runs")
+    }
+
+    /// Runs of `test` by whether their process lives.
+    pub fn tests(&self) -> io::Result<Runs> {
+        match self.registered("tests") {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Runs::default()),
+            found => found,
+        }
+    }
+
+    fn registered(&self, folder: &str) -> io::Result<Runs> {
         let mut runs = Runs::default();
-        for entry in fs::read_dir(self.file("runs"))?.filter_map(Result::ok) {
+        for entry in fs::read_dir(self.file(folder))?.filter_map(Result::ok) {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with('.') {
                 continue;
@@ -213,6 +245,16 @@ impl StateDir {
         for name in names.filter(|name| name.starts_with('.') || dead.contains(name)) {
             let _ = fs::remove_file(self.file("runs").join(name));
         }
+    }
+
+    /// Forgets a run of `test` that left nothing behind any more.
+    pub fn forget_test(&self, number: &str) {
+        let _ = fs::remove_file(self.file("tests").join(number));
+    }
+
+    /// Removes the folder with everything in it.
+    pub fn remove(self) -> io::Result<()> {
+        fs::remove_dir_all(self.path)
     }
 }
 
@@ -306,7 +348,8 @@ pub fn forget_unfinished(folder: &Path) {
 /// Writes a whole file so that a crash at any moment leaves either the old or the new one.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = path.parent().unwrap_or(Path::new("."));
+    // A name alone has an empty parent.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".").suffix(UNFINISHED).tempfile_in(folder)?;
     file.write_all(bytes)?;
     if let Ok(before) = fs::metadata(path) {

@@ -40,6 +40,8 @@ pub struct UpOptions {
     pub front: FrontOptions,
     /// How images are built.
     pub build: BuildOptions,
+    /// Images that are there already; else they are built.
+    pub built: Option<BuiltSlug>,
     /// What dynos run under.
     pub rules: DynoRules,
     /// How commands are formed.
@@ -152,7 +154,13 @@ async fn prepare(
         project.engine.open_run(&ground.run).await.map_err(PlatformError::from)
     };
     let work = async {
-        let ((), built) = tokio::try_join!(network, builds::build(project, &wanted, &options.build))?;
+        let images = async {
+            match &options.built {
+                Some(built) => Ok(built.clone()),
+                None => builds::build(project, &wanted, &options.build).await,
+            }
+        };
+        let ((), built) = tokio::try_join!(network, images)?;
         Ok::<_, PlatformError>(built)
     };
     let built: BuiltSlug = tokio::select! {

@@ -7,16 +7,19 @@ use std::path::{Path, PathBuf};
 /// Each module and what it may import. `clock` and `diagnostic` may be used from anywhere.
 const MAY: &[(&str, &[&str])] = &[
     ("model", &[]),
+    ("web", &[]),
     ("clock", &[]),
     ("diagnostic", &[]),
-    ("engine", &["model"]),
+    ("engine", &["model", "registry"]),
+    ("heroku", &["model", "web"]),
     ("logs", &["model"]),
     ("dyno", &["model", "engine", "logs"]),
     ("router", &["model", "logs"]),
     ("manifest", &["model"]),
-    ("platform", &["model", "engine", "logs", "dyno", "router", "manifest"]),
-    ("api", &["model", "engine", "logs", "dyno", "router", "manifest", "platform"]),
-    ("cli", &["model", "engine", "logs", "dyno", "router", "manifest", "platform", "api"]),
+    ("registry", &["model", "web"]),
+    ("platform", &["model", "engine", "heroku", "registry", "logs", "dyno", "router", "manifest"]),
+    ("api", &["model", "engine", "heroku", "registry", "logs", "dyno", "router", "manifest", "platform"]),
+    ("cli", &["model", "engine", "heroku", "registry", "logs", "dyno", "router", "manifest", "platform", "api"]),
 ];
 
 /// Crates that stay in one place.
@@ -28,10 +31,12 @@ const HOMES: &[(&str, &[&str])] = &[
     ("ratatui", &["src/cli/ui", "src/cli/tty.rs"]),
     ("serde_saphyr", &["src/manifest/yaml.rs"]),
     ("dotenvy", &["src/manifest"]),
-    ("hyper", &["src/router", "src/api"]),
-    ("hyper_util", &["src/router", "src/api"]),
+    ("hyper", &["src/router", "src/api", "src/heroku", "src/registry"]),
+    ("hyper_util", &["src/router", "src/api", "src/web.rs"]),
+    ("hyper_rustls", &["src/web.rs"]),
     ("annotate_snippets", &["src/diagnostic.rs"]),
     ("notify", &["src/platform/watch/eyes.rs"]),
+    ("flate2", &["src/registry/squeeze.rs"]),
     ("rcgen", &["src/platform/authority"]),
 ];
 

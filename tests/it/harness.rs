@@ -78,10 +78,13 @@ impl Project {
 
     /// Starts `up` with these arguments.
     pub(crate) fn up(&self, args: &[&str]) -> Up<'_> {
-        let mut all = vec!["up"];
-        all.extend(args);
+        self.start(&[&["up"], args].concat())
+    }
+
+    /// Starts a command that goes on for a while.
+    pub(crate) fn start(&self, args: &[&str]) -> Up<'_> {
         let mut child =
-            self.command(&all).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            self.command(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let out = Lines::read(child.stdout.take().unwrap());
         let err = Lines::read(child.stderr.take().unwrap());
         Up { project: self, child, out, err }

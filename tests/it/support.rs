@@ -79,6 +79,11 @@ fn skip(name: &str, tried: &[String]) {
     let _ = writeln!(std::io::stderr(), "skipped, no engine answers: {name} ({count} skipped so far)");
 }
 
+/// Says that a test proves nothing here, for the lack of a program.
+pub(crate) fn not_installed(test: &str, program: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped, {program} is not installed: {test}");
+}
+
 /// Whether an engine answers, for tests that drive the command itself.
 pub(crate) fn engine_answers() -> bool {
     static TRIED: OnceLock<Option<Vec<String>>> = OnceLock::new();

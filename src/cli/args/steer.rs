@@ -1,5 +1,6 @@
 //! The commands that steer a running app, as the Heroku CLI spells them.
 
+use super::heroku::OrAtHeroku;
 use super::{Instance, RunDetached, assignment};
 use clap::{Args, Subcommand};
 
@@ -110,6 +111,17 @@ impl Steer {
             // Its `-n` is a number, as in the Heroku CLI.
             Self::Releases(_) => return None,
         })
+    }
+
+    /// The app at Heroku that `-a` names.
+    pub(in crate::cli) fn at_heroku(&self) -> Option<&str> {
+        let at = match self {
+            Self::Releases(args) => &args.at,
+            Self::Info(args) => &args.at,
+            Self::Output(args) | Self::Rollback(args) => &args.at,
+            _ => return None,
+        };
+        at.app.as_deref()
     }
 }
 
@@ -255,6 +267,8 @@ pub(in crate::cli) struct Edit {
 
 #[derive(Args, Clone, Debug)]
 pub(in crate::cli) struct Releases {
+    #[command(flatten)]
+    pub(in crate::cli) at: OrAtHeroku,
     /// How many
     #[arg(short = 'n', long = "num", value_name = "NUMBER", default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(in crate::cli) number: u16,
@@ -264,6 +278,8 @@ pub(in crate::cli) struct Releases {
 pub(in crate::cli) struct Info {
     #[command(flatten)]
     pub(super) instance: Instance,
+    #[command(flatten)]
+    pub(in crate::cli) at: OrAtHeroku,
     /// v12, or 12; the newest when left out
     #[arg(value_name = "RELEASE", value_parser = version)]
     pub(in crate::cli) release: Option<u64>,
@@ -276,6 +292,8 @@ pub(in crate::cli) struct Info {
 pub(in crate::cli) struct OneRelease {
     #[command(flatten)]
     pub(super) instance: Instance,
+    #[command(flatten)]
+    pub(in crate::cli) at: OrAtHeroku,
     /// v12, or 12
     #[arg(value_name = "RELEASE", value_parser = version)]
     pub(in crate::cli) release: Option<u64>,

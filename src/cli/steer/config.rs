@@ -1,7 +1,7 @@
 //! `config`, `config:get`, `config:set`, `config:unset`
 
-use super::text::{header, object, quoted};
-use super::{Done, SteerError, Steering, below};
+use super::text::{header, quoted};
+use super::{Done, SteerError, Steering, below, show};
 use crate::api::Client;
 use crate::api::shapes::{ConfigVars, Release};
 use crate::cli::args::BuildArgs;
@@ -28,25 +28,14 @@ impl Steering<'_> {
     pub(super) async fn config(&self, args: &Config) -> Done {
         let (_, name, config) = self.config_vars().await?;
         if args.shell {
-            self.print_shell(&config);
+            self.out_all(&show::in_shell(&config));
         } else if self.json() {
             return self.out_json(&config);
         } else {
             self.out(&header(&format!("{name} Config Vars")));
-            self.print_config(&config);
+            self.out_all(&show::config_vars(&config));
         }
         Ok(Code::Ok)
-    }
-
-    pub(super) fn print_shell(&self, config: &ConfigVars) {
-        for (name, value) in config {
-            self.out(&format!("{name}={}", quoted(value)));
-        }
-    }
-
-    pub(super) fn print_config(&self, config: &ConfigVars) {
-        let pairs: Vec<(&str, &str)> = config.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        self.out_all(&object(&pairs));
     }
 
     pub(super) async fn config_get(&self, args: &Get) -> Done {
@@ -71,7 +60,7 @@ impl Steering<'_> {
         if self.json() {
             return self.out_json(&set);
         }
-        self.print_config(&set);
+        self.out_all(&show::config_vars(&set));
         Ok(Code::Ok)
     }
 

@@ -9,8 +9,9 @@ mod launch;
 mod releases;
 mod run_detached;
 mod scale;
+pub(super) mod show;
 mod switches;
-mod text;
+pub(super) mod text;
 
 use super::args::BuildArgs;
 use super::args::steer::Steer;
@@ -148,15 +149,12 @@ impl Steering<'_> {
     }
 
     fn out_all(&self, lines: &[String]) {
-        for line in lines {
-            self.out(line);
-        }
+        self.session.printer.out_all(lines);
     }
 
     /// A list or an object as the API has it.
     fn out_json(&self, value: &impl Serialize) -> Done {
-        let text = serde_json::to_string_pretty(value).map_err(|error| failed(error.to_string()))?;
-        self.out(&text);
+        self.session.printer.out_json(value).map_err(|error| failed(error.to_string()))?;
         Ok(Code::Ok)
     }
 
@@ -165,8 +163,7 @@ impl Steering<'_> {
     }
 
     fn warn(&self, text: &str) {
-        let printer = self.session.printer;
-        printer.err(&format!("{} {text}", printer.paint(3, "warning:")));
+        self.session.printer.warn(text);
     }
 
     /// Says on stderr what is being done, and what came of it.
@@ -175,18 +172,7 @@ impl Steering<'_> {
         doing: &str,
         work: impl Future<Output = Result<(T, String), SteerError>>,
     ) -> Result<T, SteerError> {
-        let printer = self.session.printer;
-        printer.err_part(&format!("{doing}... "));
-        match work.await {
-            Ok((value, outcome)) => {
-                printer.err(&outcome);
-                Ok(value)
-            }
-            Err(error) => {
-                printer.err("!");
-                Err(error)
-            }
-        }
+        self.session.printer.progress(doing, work).await
     }
 
     fn report(&self, error: &SteerError) -> Code {

@@ -1,7 +1,6 @@
 //! `releases`, `releases:info`, `releases:output`, `rollback`
 
-use super::text::{ago, columns, header, object};
-use super::{Done, SteerError, Steering, below, failed};
+use super::{Done, SteerError, Steering, below, failed, show};
 use crate::api::shapes::{ConfigVars, Release};
 use crate::api::{Client, offline_release};
 use crate::cli::args::steer::{Info, Releases as Args};
@@ -36,24 +35,7 @@ impl Steering<'_> {
         if self.json() {
             return self.out_json(&releases);
         }
-        if releases.is_empty() {
-            self.out(&format!("{name} has no releases."));
-            return Ok(Code::Ok);
-        }
-        let current = releases.iter().find(|release| release.current);
-        let current = current.map(|release| format!(" - Current: v{}", release.version)).unwrap_or_default();
-        self.out(&header(&format!("{name} Releases{current}")));
-        let now = self.session.clock.now();
-        let row = |release: &Release| {
-            let status = status_words(&release.status).map(|words| format!(" {words}")).unwrap_or_default();
-            vec![
-                format!("v{}", release.version),
-                format!("{}{status}", release.description),
-                release.user.email.clone(),
-                ago(&release.created_at, now),
-            ]
-        };
-        self.out_all(&columns(&releases.iter().map(row).collect::<Vec<_>>()));
+        self.out_all(&show::releases(&name, &releases, self.session.clock.now()));
         Ok(Code::Ok)
     }
 
@@ -80,25 +62,7 @@ impl Steering<'_> {
         if self.json() {
             return self.out_json(&release);
         }
-        let status = status_words(&release.status).map(|words| format!(" ({words})")).unwrap_or_default();
-        let change = format!("{}{status}", release.description);
-        self.out(&header(&format!("Release v{}", release.version)));
-        let mut pairs = vec![("By", release.user.email.as_str()), ("Change", change.as_str())];
-        pairs.push(("Eligible for Rollback?", if release.eligible_for_rollback { "Yes" } else { "No" }));
-        let images: Vec<String> = release.images.iter().map(|(name, image)| format!("{name} ({image})")).collect();
-        let images = images.join(", ");
-        if !images.is_empty() {
-            pairs.push(("Images", &images));
-        }
-        pairs.push(("When", &release.created_at));
-        self.out_all(&object(&pairs));
-        self.out("");
-        self.out(&header(&format!("v{} Config vars", release.version)));
-        if args.shell {
-            self.print_shell(&config);
-        } else {
-            self.print_config(&config);
-        }
+        self.out_all(&show::release(&release, &config, args.shell));
         Ok(Code::Ok)
     }
 
@@ -107,7 +71,7 @@ impl Steering<'_> {
         let kept = self.kept()?;
         let found = kept.iter().find(|kept| kept.version.0 == release.version);
         let Some(dyno) = found.and_then(|release| release.release_dyno.clone()) else {
-            self.warn(&format!("Release v{} has no release output available.", release.version));
+            self.warn(&show::no_output(release.version));
             return Ok(Code::Ok);
         };
         match self.running().await? {
@@ -149,8 +113,9 @@ impl Steering<'_> {
                 Ok((made, outcome))
             })
             .await?;
-        self.warn("Rollback affects code and config vars; it doesn't add or remove addons.");
-        self.warn(&format!("To undo, run: dynosim rollback v{}", made.version - 1));
+        for words in show::after_rollback(&made, None) {
+            self.warn(&words);
+        }
         if made.output_stream_url.is_some() {
             self.session.printer.err("Running release command...");
             self.release_output(Some(made.version)).await?;
@@ -181,17 +146,5 @@ async fn target(client: &mut Client, app: &str, asked: Option<u64>) -> Result<Re
         return Ok(client.get(&below(&format!("releases/{version}"))).await?);
     }
     let all: Vec<Release> = client.range(&below("releases"), "version ..; order=desc").await?;
-    let after = all.iter().skip_while(|release| !release.current).skip(1);
-    let found = after.into_iter().find(|release| release.eligible_for_rollback).cloned();
-    found.ok_or_else(|| failed(format!("No eligible release found for {app} to roll back to.")))
-}
-
-/// What is worth saying of a status.
-fn status_words(status: &str) -> Option<&'static str> {
-    match status {
-        "pending" => Some("release command executing"),
-        "failed" => Some("release command failed"),
-        "expired" => Some("release expired"),
-        _ => None,
-    }
+    show::rollback_target(app, &all).map_err(failed)
 }

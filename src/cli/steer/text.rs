@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// `=== shop Config Vars`, and an empty line.
-pub(super) fn header(title: &str) -> String {
+pub(in crate::cli) fn header(title: &str) -> String {
     format!("=== {title}\n")
 }
 
@@ -41,7 +41,7 @@ pub(super) fn columns(rows: &[Vec<String>]) -> Vec<String> {
 }
 
 /// `2026/11/21 03:08:15 +0000 (~ 2s ago)`
-pub(super) fn ago(stamp: &str, now: OffsetDateTime) -> String {
+pub(in crate::cli) fn ago(stamp: &str, now: OffsetDateTime) -> String {
     let Ok(at) = OffsetDateTime::parse(stamp, &Rfc3339) else { return stamp.to_owned() };
     let format = time::macros::format_description!("[year]/[month]/[day] [hour]:[minute]:[second] +0000");
     let text = at.format(format).unwrap_or_default();

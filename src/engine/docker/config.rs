@@ -1,17 +1,13 @@
 //! What the user told Docker's own command in `~/.docker`: contexts, registry credentials, proxies.
 
+use crate::registry::{DockerLogins, Login};
 use bollard::auth::DockerCredentials;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
-use tokio::io::AsyncWriteExt;
 
-/// A credential helper that takes longer than this waits for a human who is not there.
-const HELPER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Docker Hub's name in config files and with the classic builder, and with BuildKit.
 const HUB: &str = "https://index.docker.io/v1/";
 const HUB_BUILDKIT: &str = "registry-1.docker.io";
@@ -30,23 +26,12 @@ const PROXIES: [(&str, &str); 5] = [
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct DockerConfig {
     pub(super) current_context: Option<String>,
-    auths: HashMap<String, Auth>,
-    cred_helpers: HashMap<String, String>,
-    creds_store: Option<String>,
     /// By engine address or `default`: `httpProxy` and its like.
     proxies: HashMap<String, HashMap<String, String>>,
     #[serde(skip)]
     folder: PathBuf,
-}
-
-#[derive(Clone, Default, Deserialize)]
-#[serde(default)]
-struct Auth {
-    #[serde(rename = "auth")]
-    encoded: String,
-    username: String,
-    password: String,
-    identitytoken: String,
+    #[serde(skip)]
+    logins: DockerLogins,
 }
 
 /// Where a context points.
@@ -65,7 +50,8 @@ impl DockerConfig {
         let folder = folder.or_else(|| Some(Path::new(&env("HOME")?).join(".docker"))).unwrap_or_default();
         let text = std::fs::read_to_string(folder.join("config.json")).unwrap_or_default();
         let config: Self = serde_json::from_str(&text).unwrap_or_default();
-        Self { folder, ..config }
+        let logins = DockerLogins::load(&folder);
+        Self { folder, logins, ..config }
     }
 
     /// The folder with Docker's settings.
@@ -98,12 +84,12 @@ impl DockerConfig {
 
     /// The credentials for the registries that `text` (a Dockerfile and its build args) can mean.
     pub(super) async fn credentials(&self, text: &str) -> HashMap<String, DockerCredentials> {
-        let known = self.auths.keys().chain(self.cred_helpers.keys());
-        let mut hosts: Vec<&String> =
-            known.filter(|host| host.contains("docker.io") || text.contains(bare_host(host))).collect();
-        hosts.sort_unstable();
-        hosts.dedup();
-        let found = hosts.into_iter().map(|host| async move { Some((host.clone(), self.credential(host).await?)) });
+        let known = self.logins.hosts().into_iter();
+        let hosts = known.filter(|host| host.contains("docker.io") || text.contains(bare_host(host)));
+        let found = hosts.map(|host| async move {
+            let login = self.logins.find(host).await?;
+            Some((host.to_owned(), credentials_of(&login, host)))
+        });
         let mut credentials = HashMap::new();
         for (host, one) in futures_util::future::join_all(found).await.into_iter().flatten() {
             if host.contains("docker.io") {
@@ -115,15 +101,6 @@ impl DockerConfig {
         }
         credentials
     }
-
-    async fn credential(&self, host: &str) -> Option<DockerCredentials> {
-        if let Some(helper) = self.cred_helpers.get(host).or(self.creds_store.as_ref())
-            && let Some(found) = ask_helper(helper, host).await
-        {
-            return Some(found);
-        }
-        self.auths.get(host).and_then(|auth| auth.credentials(host))
-    }
 }
 
 /// `https://registry.example.com/v1/` and `registry.example.com` mean the same.
@@ -132,76 +109,17 @@ fn bare_host(host: &str) -> &str {
     host.split('/').next().unwrap_or(host)
 }
 
-impl Auth {
-    fn credentials(&self, host: &str) -> Option<DockerCredentials> {
-        let decoded = decode_base64(&self.encoded).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
-        let (username, password) = decoded.split_once(':').unwrap_or((&self.username, &self.password));
-        if username.is_empty() && self.identitytoken.is_empty() {
-            return None;
-        }
-        Some(DockerCredentials {
-            username: Some(username.to_owned()),
-            password: Some(password.trim_end_matches('\0').to_owned()),
-            identitytoken: Some(self.identitytoken.clone()).filter(|token| !token.is_empty()),
-            serveraddress: Some(host.to_owned()),
-            ..DockerCredentials::default()
-        })
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct HelperAnswer {
-    username: String,
-    secret: String,
-}
-
-/// Runs `docker-credential-<helper> get`.
-async fn ask_helper(helper: &str, host: &str) -> Option<DockerCredentials> {
-    let mut child = tokio::process::Command::new(format!("docker-credential-{helper}"))
-        .arg("get")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .ok()?;
-    let mut input = child.stdin.take()?;
-    input.write_all(host.as_bytes()).await.ok()?;
-    drop(input);
-    let output = tokio::time::timeout(HELPER_TIMEOUT, child.wait_with_output()).await.ok()?.ok()?;
-    let answer: HelperAnswer = serde_json::from_slice(&output.stdout).ok()?;
-    let token = answer.username == "<token>";
-    Some(DockerCredentials {
-        username: (!token).then_some(answer.username),
-        password: (!token).then(|| answer.secret.clone()),
-        identitytoken: token.then_some(answer.secret),
+/// A login as the engine wants it, in a header of the request that needs it.
+pub(super) fn credentials_of(login: &Login, host: &str) -> DockerCredentials {
+    let secret = || Some(login.secret().to_owned());
+    let token = login.is_identity();
+    DockerCredentials {
+        username: (!token).then(|| login.user.clone()),
+        password: if token { None } else { secret() },
+        identitytoken: if token { secret() } else { None },
         serveraddress: Some(host.to_owned()),
         ..DockerCredentials::default()
-    })
-}
-
-/// Standard base64, as `docker login` writes it.
-fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let (mut bits, mut count) = (0_u32, 0);
-    for one in text.bytes().filter(|byte| *byte != b'=') {
-        let value = match one {
-            b'A'..=b'Z' => one - b'A',
-            b'a'..=b'z' => one - b'a' + 26,
-            b'0'..=b'9' => one - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push(u8::try_from(bits >> count & 0xff).ok()?);
-        }
     }
-    (!bytes.is_empty()).then_some(bytes)
 }
 
 #[cfg(test)]

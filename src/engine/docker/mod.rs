@@ -6,6 +6,7 @@
 //! | `builder`, `progress`, `dockerfile` | images from contexts |
 //! | `images` | what an image says about itself; which go |
 //! | `patch` | files on top of an image, without a build |
+//! | `transfer` | images out of the engine, under names, and from registries |
 //! | `create`, `volumes`, `files`, `labels` | a dyno in Docker's words |
 //! | `launch`, `launches`, `task`, `reports`, `probe` | its life, as events and output |
 //! | `inside` | commands in a dyno that runs |
@@ -34,14 +35,16 @@ mod sweep;
 mod task;
 #[cfg(test)]
 mod testing;
+mod transfer;
 mod usage;
 mod volumes;
 
 use super::{
-    BuildPlan, BuildSink, DynoSpec, Engine, EngineError, EngineFacts, EventSink, Inside, Instance, OutputSink, Patch,
-    RunIdentity, Swept,
+    Archive, BuildPlan, BuildSink, DynoSpec, Engine, EngineError, EngineFacts, EventSink, Inside, Instance, OutputSink,
+    Patch, RunIdentity, Swept,
 };
 use crate::model::image::{ImageFacts, ImageId};
+use crate::registry::Login;
 use async_trait::async_trait;
 use bollard::Docker;
 use bollard::query_parameters::RemoveContainerOptionsBuilder;
@@ -144,6 +147,18 @@ impl Engine for DockerEngine {
 
     async fn exists(&self, image: &ImageId) -> Result<bool, EngineError> {
         images::exists(&self.shared, image).await
+    }
+
+    async fn export(&self, image: &ImageId) -> Result<Archive, EngineError> {
+        Ok(transfer::export(&self.shared, image))
+    }
+
+    async fn tag(&self, image: &ImageId, repository: &str, tag: &str) -> Result<(), EngineError> {
+        transfer::tag(&self.shared, image, repository, tag).await
+    }
+
+    async fn pull(&self, repository: &str, tag: &str, login: Option<&Login>) -> Result<ImageId, EngineError> {
+        transfer::pull(&self.shared, repository, tag, login).await
     }
 
     async fn open_run(&self, run: &RunIdentity) -> Result<(), EngineError> {

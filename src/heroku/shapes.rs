@@ -1,5 +1,6 @@
-//! Resources as Heroku's Platform API v3 has them: what the server writes and the client reads. Fields that dynosim has
-//! nothing for are there and null, since clients of Heroku stumble over missing ones.
+//! Resources as Heroku's Platform API v3 has them: what dynosim's own server writes and both clients read, of the running
+//! app and of Heroku. Fields that dynosim has nothing for are there and null, since clients of Heroku stumble over missing
+//! ones. Of what is read, only what a resource cannot do without must be there.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -10,7 +11,7 @@ use std::fmt::Write as _;
 pub type ConfigVars = BTreeMap<String, String>;
 
 /// A thing named beside another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named {
     /// Its id.
     pub id: String,
@@ -19,7 +20,7 @@ pub struct Named {
 }
 
 /// A user.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
     /// `ann@localhost`
     pub email: String,
@@ -97,28 +98,37 @@ pub struct Account {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct App {
     /// Always false: no certificates are managed.
+    #[serde(default)]
     pub acm: bool,
     /// Always null.
     pub archived_at: Option<String>,
     /// `container`
+    #[serde(default)]
     pub build_stack: Named,
     /// `complete`
+    #[serde(default)]
     pub create_status: String,
     /// When its first release was made.
+    #[serde(default)]
     pub created_at: String,
     /// `cedar`
+    #[serde(default)]
     pub generation: Named,
     /// Where Heroku would take pushes; nothing listens there.
+    #[serde(default)]
     pub git_url: String,
     /// Its id, which dynos have as `HEROKU_APP_ID`.
     pub id: String,
     /// Whether every request is answered with H80.
+    #[serde(default)]
     pub maintenance: bool,
     /// Its name.
     pub name: String,
     /// Who runs it.
+    #[serde(default)]
     pub owner: Person,
     /// `local`
+    #[serde(default)]
     pub region: Named,
     /// When its newest release was made.
     pub released_at: Option<String>,
@@ -129,10 +139,12 @@ pub struct App {
     /// Always null.
     pub space: Option<Named>,
     /// `container`
+    #[serde(default)]
     pub stack: Named,
     /// Always null.
     pub team: Option<Named>,
     /// When its newest release was made.
+    #[serde(default)]
     pub updated_at: String,
     /// `http://localhost:5006/`; null for an app without web, or before its router listens.
     pub web_url: Option<String>,
@@ -181,21 +193,26 @@ pub struct Dyno {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Formation {
     /// Its app.
+    #[serde(default)]
     pub app: Named,
     /// The command of the process type.
+    #[serde(default)]
     pub command: String,
     /// When the app's newest release was made.
+    #[serde(default)]
     pub created_at: String,
     /// Its id.
     pub id: String,
     /// How many dynos are wanted.
     pub quantity: u32,
     /// Of what size.
+    #[serde(default)]
     pub size: String,
     /// `web`
     #[serde(rename = "type")]
     pub process_type: String,
     /// When the app's newest release was made.
+    #[serde(default)]
     pub updated_at: String,
 }
 
@@ -203,20 +220,26 @@ pub struct Formation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
     /// Always empty.
+    #[serde(default)]
     pub addon_plan_names: Vec<String>,
     /// Its app.
+    #[serde(default)]
     pub app: Named,
     /// When it was made.
+    #[serde(default)]
     pub created_at: String,
     /// Whether its dynos run.
+    #[serde(default)]
     pub current: bool,
     /// `Deployed web (eacd9b960537)`
     pub description: String,
     /// Whether one may go back to it.
+    #[serde(default)]
     pub eligible_for_rollback: bool,
     /// Its id.
     pub id: String,
     /// Its images, by process type. dynosim's own.
+    #[serde(default)]
     pub images: BTreeMap<String, String>,
     /// Where the output of its release command can be read; null when it has none.
     pub output_stream_url: Option<String>,
@@ -225,8 +248,10 @@ pub struct Release {
     /// `pending`, `succeeded`, `failed`, `expired`.
     pub status: String,
     /// When it was made.
+    #[serde(default)]
     pub updated_at: String,
     /// Who made it.
+    #[serde(default)]
     pub user: Person,
     /// 3 for v3.
     pub version: u64,
@@ -280,6 +305,9 @@ pub struct Error {
     pub id: String,
     /// For people.
     pub message: String,
+    /// Where more is written; Heroku's alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
 /// One wish of `PATCH /apps/{app}/formation`.
@@ -301,6 +329,23 @@ pub struct FormationUpdate {
 pub struct FormationUpdates {
     /// All of them, or none when one is wrong.
     pub updates: Vec<FormationUpdate>,
+}
+
+/// One image of [`ImageUpdates`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageUpdate {
+    /// `web`
+    #[serde(rename = "type")]
+    pub process_type: String,
+    /// Its config digest: `sha256:…`.
+    pub docker_image: String,
+}
+
+/// The body of `PATCH /apps/{app}/formation` that releases images (R1.1). Heroku's alone: here, images come from a build.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageUpdates {
+    /// Of all of them, one release is made.
+    pub updates: Vec<ImageUpdate>,
 }
 
 /// The answer of `GET /dynosim/wait`.
