@@ -27,6 +27,33 @@ pub struct Person {
     pub id: String,
 }
 
+/// `POST /dynosim/one-offs`: a dyno that the client runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewGuest {
+    /// The 1234 of `run.1234`.
+    pub number: u32,
+    /// Its command.
+    pub command: String,
+    /// `Standard-2X`
+    pub size: String,
+    /// `starting` or `up`.
+    pub state: String,
+}
+
+/// `GET /dynosim/one-offs/{name}`, once the dyno has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exited {
+    /// The status of its command, or 128 and a signal's number.
+    pub exit: i32,
+}
+
+/// `PATCH /dynosim/one-offs/{name}`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestState {
+    /// `starting` or `up`.
+    pub state: String,
+}
+
 /// `POST /apps/{app}/dynos`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewDyno {

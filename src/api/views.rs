@@ -88,7 +88,7 @@ impl Subject {
         Some(format!("http://localhost:{port}/"))
     }
 
-    /// The dynos of the formation, in the order of their names.
+    /// The dynos of the formation, in the order of their names; then those beside it.
     pub(super) fn dynos(&self) -> Vec<Dyno> {
         let wanted = self.wanted();
         self.control.places().iter().filter(|place| wanted(place)).map(|place| self.dyno(place)).collect()
@@ -111,7 +111,8 @@ impl Subject {
         let formation = self.control.formation();
         move |place| {
             let scale = formation.get(&place.name.process_type);
-            place.name.process_type == ProcessType::run() || scale.is_some_and(|s| place.name.number <= s.quantity)
+            let of = &place.name.process_type;
+            *of == ProcessType::run() || of.is_release() || scale.is_some_and(|s| place.name.number <= s.quantity)
         }
     }
 

@@ -16,6 +16,7 @@ mod fail;
 mod hand;
 mod keys;
 mod line_editor;
+mod listed;
 mod logs;
 mod news;
 mod one_off;

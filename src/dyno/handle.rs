@@ -14,7 +14,6 @@ use crate::model::timeouts::Timeouts;
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// Pieces of input that may wait for a dyno to read them.
@@ -113,7 +112,6 @@ pub struct Dyno {
     commands: mpsc::UnboundedSender<Command>,
     stdin: mpsc::Sender<Bytes>,
     status: watch::Receiver<DynoStatus>,
-    task: JoinHandle<()>,
 }
 
 impl Dyno {
@@ -124,8 +122,8 @@ impl Dyno {
         let (stdin, typed) = mpsc::channel(INPUT_QUEUE);
         let machine = Machine::new(plan.kind, plan.size, plan.timeouts.clone(), Instant::now());
         let (publish, status) = watch::channel(machine.status());
-        let task = tokio::spawn(Task::new(plan, machine, publish, received, typed).run());
-        Self { name, commands, stdin, status, task }
+        tokio::spawn(Task::new(plan, machine, publish, received, typed).run());
+        Self { name, commands, stdin, status }
     }
 
     /// Its state, now and as it changes.
@@ -169,7 +167,9 @@ impl Dyno {
     }
 
     /// Waits until it has ended for good.
-    pub async fn ended(self) {
-        let _ = self.task.await;
+    pub async fn ended(&self) {
+        let mut status = self.status();
+        // Its task tells nothing any more once it is over.
+        while status.changed().await.is_ok() {}
     }
 }

@@ -16,7 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Measured {
     /// The place.
     pub place: Place,
-    /// Bytes that count against the quota (R5.7); `None` when the dyno does not run, or the engine does not tell.
+    /// Bytes that count against the quota (R5.7); `None` when the dyno does not run, or the engine does not tell,
+    /// and for a dyno of another process.
     pub memory: Option<u64>,
 }
 
@@ -29,7 +30,7 @@ impl Control {
                 let view = seat.view.borrow();
                 Some((view.place.clone()?, view.gauge.clone()))
             });
-            seats.chain(board.one_offs.values().map(|one: &OneOff| (one.place(), Some(one.gauge())))).collect()
+            seats.chain(board.one_offs.values().map(|one: &OneOff| (one.place(), one.gauge()))).collect()
         };
         let one = |(place, gauge): (Place, Option<Gauge>)| async move {
             let usage = match gauge {
