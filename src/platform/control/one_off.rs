@@ -54,7 +54,7 @@ impl OneOff {
         Place { status: self.status.borrow().clone(), ..self.place.clone() }
     }
 
-    /// A way to measure it; none for one of another process.
+    /// Who runs elsewhere is not measured from here.
     pub(super) fn gauge(&self) -> Option<Gauge> {
         match &self.runs {
             Runs::Here(dyno) => Some(dyno.gauge()),
@@ -119,7 +119,7 @@ impl Control {
                 break name;
             }
         };
-        let (dyno, place) = start(&deployed, name, &runnable, request);
+        let (dyno, place) = start(&deployed, &name, &runnable, request);
         self.0.list(&mut board, dyno, place.clone());
         drop(board);
         self.0.tell();
@@ -200,7 +200,7 @@ impl Board {
 
 fn start(
     deployed: &Arc<Deployed>,
-    name: DynoName,
+    name: &DynoName,
     runnable: &slate::Runnable,
     request: &OneOffRequest,
 ) -> (Arc<Dyno>, Place) {
