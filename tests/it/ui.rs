@@ -13,7 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is on the screen now, as it stands.
 fn shown(screen: &Screen) -> String {
-    screen.tmux(&["capture-pane", "-p"]).lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    let text = screen.tmux(&["capture-pane", "-p"]);
+    format!("{}\n", text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))
 }
 
 /// Waits until the screen has all of these on one line.
@@ -48,6 +49,17 @@ fn normal(text: &str) -> String {
         text = Regex::new(pattern).unwrap().replace_all(&text, instead).into_owned();
     }
     text
+}
+
+/// What lies in a frame over the screen, without what is beside it.
+fn boxed(text: &str) -> String {
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        if let (Some(from), Some(to)) = (line.find(['┌', '│', '└']), line.rfind(['┐', '│', '┘'])) {
+            lines.push(&line[from..to]);
+        }
+    }
+    format!("{}\n", lines.join("\n"))
 }
 
 /// Compares with what is kept; with `DYNOSIM_CAPTURES=write` keeps it.
@@ -122,7 +134,7 @@ fn the_screen_shows_the_app_and_its_keys_steer_it() {
     screen.keys(&[":", "maintenance off", "Enter"]);
     wait(&screen, &["maintenance mode is off"]);
     screen.keys(&["?"]);
-    expect(&wait(&screen, &["Keys"]), "help");
+    expect(&boxed(&wait(&screen, &["Keys"])), "help");
     screen.keys(&["Escape"]);
     project.run(&["down"]).expect_code(0);
     wait(&screen, &["shop is not running"]);

@@ -16,7 +16,7 @@ impl State {
             Doing::Pane(pane) => (self.pane, self.zoomed) = (pane, false),
             Doing::NextPane(forward) => self.next_pane(forward),
             Doing::Move(by) => self.step(by),
-            Doing::Ends(last) => self.to_end(last),
+            Doing::Ends(last) => self.ends(last),
             Doing::Half(down) => self.log.scroll(if down { page / 2 } else { -page / 2 }, window),
             Doing::Page(down) => self.log.scroll(if down { page - 1 } else { 1 - page }, window),
             Doing::Side(right) => self.log.sideways(right),
@@ -50,8 +50,7 @@ impl State {
                 self.confirm("answer every request with 503?".into(), Command::Maintenance(true));
             }
             Doing::Rollback => {
-                let Some(release) = self.chosen_release() else { return None };
-                let version = release.version;
+                let version = self.chosen_release()?.version;
                 self.confirm(format!("roll back to v{version}, .env too?"), Command::Rollback(version));
             }
             Doing::Undo => match self.undo.take() {
@@ -189,7 +188,7 @@ impl State {
         }
     }
 
-    fn to_end(&mut self, last: bool) {
+    fn ends(&mut self, last: bool) {
         let window = self.window();
         match (self.pane, last) {
             (Pane::Log, true) => self.log.end(),

@@ -9,6 +9,7 @@ use crate::cli::tty;
 use proptest::prelude::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::buffer::Cell;
 use ratatui::style::{Color, Modifier};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -172,7 +173,7 @@ fn screen(state: &State) -> String {
     // What stands behind the quotes is about cells that wide characters cover.
     let rows = text.lines().map(|row| row[1..].rsplit_once("\" Hidden by").map_or(&row[1..], |(row, _)| row));
     let rows = rows.map(|row| row.trim_end_matches('"').trim_end());
-    rows.map(|row| format!("{row}\n")).collect()
+    format!("{}\n", rows.collect::<Vec<_>>().join("\n"))
 }
 
 /// Compares with what is kept.
@@ -249,7 +250,7 @@ fn a_chosen_dyno_s_log_stands_alone_and_searches_are_marked() {
     let terminal = terminal(&state, false);
     let cells = terminal.backend().buffer().content();
     let marked: String =
-        cells.iter().filter(|cell| cell.modifier.contains(Modifier::REVERSED)).map(|cell| cell.symbol()).collect();
+        cells.iter().filter(|cell| cell.modifier.contains(Modifier::REVERSED)).map(Cell::symbol).collect();
     assert!(marked.trim().ends_with("Traceback"), "{marked}");
     press(&mut state, "&at=error\r");
     assert!(screen(&state).contains("&at=error (1)"), "{}", screen(&state));
@@ -278,7 +279,7 @@ fn what_hurts_is_asked_for_and_only_y_is_yes() {
     ] {
         assert_eq!(commands(&mut state, &keys[..keys.len() - 1]), [], "{keys}");
         assert!(screen(&state).lines().last().unwrap().ends_with("(y/N)"), "{keys}");
-        assert_eq!(commands(&mut state, "y"), [command.clone()], "{keys}");
+        assert_eq!(commands(&mut state, "y"), std::slice::from_ref(&command), "{keys}");
         press(&mut state, &keys[..keys.len() - 1]);
         assert_eq!(commands(&mut state, "\rnx"), [], "{keys}");
         press(&mut state, "n1gg");

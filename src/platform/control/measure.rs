@@ -16,7 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Measured {
     /// The place.
     pub place: Place,
-    /// Bytes that count against the quota (R5.7); `None` when the dyno does not run, or the engine does not tell.
+    /// Bytes that count against the quota (R5.7); `None` when the dyno does not run, or the engine does not tell,
+    /// and for a dyno of another process.
     pub memory: Option<u64>,
 }
 

@@ -1,6 +1,6 @@
 //! The log.
 
-use super::{Paint, heading, line, row};
+use super::{Paint, dim, heading, line, row};
 use crate::cli::ui::lay::{Places, from_column, pieces};
 use crate::cli::ui::line::Line as Logged;
 use crate::cli::ui::log::Log;
@@ -26,7 +26,7 @@ pub(super) fn draw(state: &State, paint: Paint, frame: &mut Frame<'_>, at: Rect)
     if lines.is_empty() {
         let text =
             if log.is_empty() { "no lines yet" } else { "no line is chosen by focus and filter: Esc takes them back" };
-        return line(frame, row(at, 1), Line::styled(text, paint.dim()));
+        return line(frame, row(at, 1), Line::styled(text, dim()));
     }
     let mut next = 1;
     for (number, logged) in lines {
@@ -63,7 +63,7 @@ fn info(log: &Log) -> String {
 fn styles(log: &Log, paint: Paint, logged: &Logged, text: &str, found: bool) -> Vec<(Range<usize>, Style)> {
     let start = text.len() - logged.text.len();
     let mut styles =
-        vec![(0..logged.time.len(), paint.dim()), (logged.time.len()..start, paint.fg(colour_of(&logged.process)))];
+        vec![(0..logged.time.len(), dim()), (logged.time.len()..start, paint.fg(colour_of(&logged.process)))];
     if logged.head.starts_with("heroku[") && (logged.text.starts_with("Error ") || logged.text.starts_with("at=error"))
     {
         styles.push((start..text.len(), paint.bad()));
@@ -93,5 +93,5 @@ fn cut<'a>(text: &'a str, styles: &[(Range<usize>, Style)], part: Range<usize>, 
         let over = styles.iter().filter(|(range, _)| range.start <= pair[0] && pair[1] <= range.end);
         Span::styled(&text[pair[0]..pair[1]], over.fold(Style::new(), |style, (_, more)| style.patch(*more)))
     });
-    Line::from_iter(half.then(|| Span::raw(" ")).into_iter().chain(spans))
+    half.then(|| Span::raw(" ")).into_iter().chain(spans).collect()
 }

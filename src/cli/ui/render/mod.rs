@@ -26,10 +26,10 @@ impl Paint {
     fn bad(self) -> Style {
         self.fg(Color::Red).add_modifier(Modifier::BOLD)
     }
+}
 
-    fn dim(self) -> Style {
-        Style::new().add_modifier(Modifier::DIM)
-    }
+fn dim() -> Style {
+    Style::new().add_modifier(Modifier::DIM)
 }
 
 /// Draws it.
@@ -78,8 +78,7 @@ fn row(at: Rect, number: usize) -> Rect {
 fn heading(state: &State, frame: &mut Frame<'_>, at: Rect, pane: Pane, text: &str) {
     let chosen = state.pane == pane;
     let rule = if chosen { "━" } else { "─" };
-    let style =
-        if chosen { Style::new().add_modifier(Modifier::BOLD) } else { Style::new().add_modifier(Modifier::DIM) };
+    let style = if chosen { Style::new().add_modifier(Modifier::BOLD) } else { dim() };
     let words = format!("{rule}{rule} {text} ");
     let rest = usize::from(at.width).saturating_sub(Line::raw(words.as_str()).width());
     line(frame, row(at, 0), Line::styled(format!("{words}{}", rule.repeat(rest)), style));
@@ -135,7 +134,7 @@ fn nothing_runs(state: &State, paint: Paint, frame: &mut Frame<'_>, places: &Pla
         text.push(Line::raw(why.clone()));
     }
     text.push(Line::raw(state.how_to_start.clone()));
-    text.push(Line::styled("it is shown here as soon as it runs", paint.dim()));
+    text.push(Line::styled("it is shown here as soon as it runs", dim()));
     overlay::wrapped(text, frame, at);
 }
 
@@ -159,10 +158,10 @@ fn bottom(state: &State, paint: Paint, frame: &mut Frame<'_>, at: Rect) {
                 Line::styled(format!("{question} (y/N)"), paint.fg(Color::Yellow).add_modifier(Modifier::BOLD)),
             );
         }
-        (Mode::Help(_), _) => line(frame, at, Line::styled("j k scroll, any other key closes", paint.dim())),
-        (Mode::Details, _) => line(frame, at, Line::styled("any key closes", paint.dim())),
+        (Mode::Help(_), _) => line(frame, at, Line::styled("j k scroll, any other key closes", dim())),
+        (Mode::Details, _) => line(frame, at, Line::styled("any key closes", dim())),
         (Mode::Normal, Some((note, _))) => line(frame, at, Line::raw(super::plain::plain(note))),
-        (Mode::Normal, None) => line(frame, at, Line::styled(hints(state, at.width), paint.dim())),
+        (Mode::Normal, None) => line(frame, at, Line::styled(hints(state, at.width), dim())),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The dynos and the releases.
 
-use super::{Paint, heading, line, row};
+use super::{Paint, dim, heading, line, row};
 use crate::api::shapes::{Dyno, Release};
 use crate::cli::ui::plain::plain;
 use crate::cli::ui::state::{Pane, State};
@@ -63,7 +63,8 @@ pub(super) fn dynos(state: &State, paint: Paint, frame: &mut Frame<'_>, at: Rect
     let longest = state.dynos.iter().map(|dyno| dyno.name.chars().count()).max().unwrap_or(0);
     let columns = columns(at.width, longest);
     let names = columns.iter().map(|(column, name, width)| Span::raw(cell(name, *column, *width)));
-    line(frame, row(at, 1), Line::from_iter(std::iter::once(Span::raw("  ")).chain(names)).style(paint.dim()));
+    let names: Line<'_> = std::iter::once(Span::raw("  ")).chain(names).collect();
+    line(frame, row(at, 1), names.style(dim()));
     if state.dynos.is_empty() {
         line(frame, row(at, 2), Line::raw("  no dynos: s scales, as web=1"));
     }
