@@ -28,6 +28,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("serde_saphyr", &["src/manifest/yaml.rs"]),
     ("dotenvy", &["src/manifest"]),
     ("hyper", &["src/router", "src/api"]),
+    ("quick_junit", &["src/cli/test"]),
     ("hyper_util", &["src/router", "src/api"]),
     ("annotate_snippets", &["src/diagnostic.rs"]),
     ("notify", &["src/platform/watch/eyes.rs"]),

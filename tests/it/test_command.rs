@@ -126,7 +126,7 @@ fn what_keeps_a_test_from_running_has_the_code_that_up_has() {
 }
 
 #[test]
-fn r4_app_json_scripts_run_in_the_image_and_so_does_in() {
+fn r9_scripts_of_app_json_run_in_the_image_and_so_does_in() {
     engine_or_skip!();
     let _engine = engine_lock();
     let project = web();
