@@ -5,6 +5,7 @@ use super::chunks::is_token;
 use super::failure::{Failure, Restriction};
 use super::fields::Fields;
 use super::head::{decimal, is_field_value};
+use memchr::memchr;
 
 /// Status line without its line end, in bytes.
 const STATUS_LINE: usize = 8192;
@@ -57,7 +58,7 @@ impl AnswerScan {
     pub(super) fn scan(&mut self, bytes: &[u8]) -> Scan {
         // What comes at once is judged as what comes byte by byte.
         let bytes = &bytes[..bytes.len().min(HEAD + 1)];
-        while let Some(at) = bytes[self.searched..].iter().position(|b| *b == b'\n') {
+        while let Some(at) = memchr(b'\n', &bytes[self.searched..]) {
             let end = self.searched + at;
             let start = self.line;
             let line = &bytes[start..end];
@@ -113,7 +114,7 @@ impl AnswerScan {
 
     fn header(&mut self, line: &[u8], start: usize) -> Result<(), Failure> {
         header_limits(line)?;
-        let colon = line.iter().position(|b| *b == b':').ok_or(Failure::BadResponse)?;
+        let colon = memchr(b':', line).ok_or(Failure::BadResponse)?;
         let (name, value) = (&line[..colon], &line[colon + 1..]);
         if self.fields.len() == COUNT || !is_token(name) || !is_field_value(value) {
             return Err(Failure::BadResponse);

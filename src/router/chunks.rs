@@ -185,8 +185,24 @@ fn is_trailer(line: &[u8]) -> bool {
 
 /// RFC 9110's token: what methods and header names are made of.
 pub(super) fn is_token(word: &[u8]) -> bool {
-    !word.is_empty() && word.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
+    !word.is_empty() && word.iter().all(|b| TOKEN[usize::from(*b)])
 }
+
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let others = b"!#$%&'*+-.^_`|~";
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] |= byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

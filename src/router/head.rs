@@ -4,6 +4,7 @@
 
 use super::chunks::is_token;
 use http::Version;
+use memchr::memchr;
 
 /// Request line without its line end, in bytes.
 pub(super) const REQUEST_LINE: usize = 8192;
@@ -106,7 +107,7 @@ impl HeadScan {
     pub(super) fn scan(&mut self, bytes: &[u8]) -> Scan {
         // What comes at once is judged as what comes byte by byte.
         let bytes = &bytes[..bytes.len().min(HEAD + 1)];
-        while let Some(at) = bytes[self.searched..].iter().position(|b| *b == b'\n') {
+        while let Some(at) = memchr(b'\n', &bytes[self.searched..]) {
             let end = self.searched + at;
             if let Err(refusal) = self.line_limits(end - self.line) {
                 return Scan::Refused(refusal);
@@ -192,7 +193,7 @@ impl HeadScan {
 
     fn header(&mut self, line: &[u8]) -> Result<(), Refusal> {
         self.headers += 1;
-        let colon = line.iter().position(|b| *b == b':').ok_or(BAD_REQUEST)?;
+        let colon = memchr(b':', line).ok_or(BAD_REQUEST)?;
         let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
         let bad = self.headers > COUNT
             || name.len() > NAME
@@ -276,7 +277,8 @@ pub(super) fn decimal(value: &[u8]) -> Option<u64> {
 
 /// No control bytes but the tab.
 pub(super) fn is_field_value(value: &[u8]) -> bool {
-    value.iter().all(|b| *b == b'\t' || !b.is_ascii_control())
+    // All of them, without a look at each alone: that is the quicker way for what is nearly always sound.
+    !value.iter().fold(false, |bad, b| bad | (*b != b'\t' && b.is_ascii_control()))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::link::Continue;
 use super::nel;
 use super::splice::write_line;
 use crate::clock::Clock;
+use bytes::Bytes;
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION, SERVER, SET_COOKIE, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE, VIA,
@@ -67,13 +68,14 @@ pub(super) fn request_id(headers: &HeaderMap, clock: &Clock, generation: Generat
             }
             id.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
         }
-        value(&id)
+        owned(id)
     })
 }
 
 /// The chain the client sent, with its own address at the right end.
 pub(super) fn forwarded_for(headers: &HeaderMap, origin: Origin) -> HeaderValue {
-    appended(headers, &FORWARDED_FOR, &origin.peer.to_canonical().to_string())
+    let peer = origin.peer.to_canonical().to_string();
+    if headers.contains_key(FORWARDED_FOR) { appended(headers, &FORWARDED_FOR, &peer) } else { owned(peer) }
 }
 
 /// Whether `Connection` asks for an upgrade; its list may be separated by commas or spaces (§11).
@@ -240,9 +242,6 @@ fn add_via(headers: &mut HeaderMap, router: &'static str) {
 
 /// Every value of a list header, and one more, in one line.
 fn appended(headers: &HeaderMap, name: &HeaderName, last: &str) -> HeaderValue {
-    if !headers.contains_key(name) {
-        return value(last);
-    }
     let mut chain = Vec::new();
     for one in headers.get_all(name).iter().filter(|one| !one.is_empty()) {
         chain.extend_from_slice(one.as_bytes());
@@ -255,4 +254,9 @@ fn appended(headers: &HeaderMap, name: &HeaderName, last: &str) -> HeaderValue {
 /// A value made of digits, names and addresses, which is always one.
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// The same, without a copy.
+fn owned(text: String) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

@@ -113,10 +113,14 @@ pub(super) fn trailer_lines(trailers: &HeaderMap) -> Vec<u8> {
 
 /// One header line, its name in Title-Case.
 pub(super) fn write_line(lines: &mut Vec<u8>, name: &http::HeaderName, value: &http::HeaderValue) {
+    let at = lines.len();
+    lines.extend_from_slice(name.as_str().as_bytes());
     let mut first = true;
-    for byte in name.as_str().bytes() {
-        lines.push(if first { byte.to_ascii_uppercase() } else { byte });
-        first = byte == b'-';
+    for byte in &mut lines[at..] {
+        if first {
+            byte.make_ascii_uppercase();
+        }
+        first = *byte == b'-';
     }
     lines.extend_from_slice(b": ");
     lines.extend_from_slice(value.as_bytes());

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Response, StatusCode, Version, response};
 use hyper::ext::ReasonPhrase;
+use memchr::memchr;
 
 /// The head, how its body is delimited, and whether the dyno ends the connection with it. `bodiless`: the request was
 /// one whose response has no body.
@@ -21,7 +22,7 @@ pub(super) fn parse(
     parts.version = if head.starts_with(b"HTTP/1.0") { Version::HTTP_10 } else { Version::HTTP_11 };
     parts.status = head.get(9..12).and_then(|code| StatusCode::from_bytes(code).ok()).ok_or(Failure::BadResponse)?;
     parts.headers = fields.map(head);
-    let end = head.iter().position(|b| *b == b'\n').unwrap_or(head.len());
+    let end = memchr(b'\n', head).unwrap_or(head.len());
     let reason = head.slice(12..end.max(12));
     let reason = reason.slice_ref(reason.trim_ascii());
     if parts.status.canonical_reason().map(str::as_bytes) != Some(&reason[..])
