@@ -161,7 +161,7 @@ impl From<PushError> for Fault {
 /// A release does not go on where it stopped, as a push does.
 fn of_registry(error: &PushError) -> Option<String> {
     match error {
-        PushError::Registry { error: RegistryError::Unreachable { .. }, .. } => {
+        PushError::Registry { error, .. } if matches!(**error, RegistryError::Unreachable { .. }) => {
             Some("nothing was released; do it again when the registry answers".into())
         }
         other => other.help(),
