@@ -28,6 +28,7 @@ mod steer;
 mod support;
 mod terminal;
 mod test_command;
+mod ui;
 mod up;
 mod watch;
 mod wrong_apps;

@@ -8,7 +8,7 @@
 //! | `patch` | files on top of an image, without a build |
 //! | `transfer` | images out of the engine, under names, and from registries |
 //! | `create`, `volumes`, `files`, `labels` | a dyno in Docker's words |
-//! | `launch`, `task`, `reports`, `probe` | its life, as events and output |
+//! | `launch`, `launches`, `task`, `reports`, `probe` | its life, as events and output |
 //! | `inside` | commands in a dyno that runs |
 //! | `sweep` | what is left of earlier runs |
 
@@ -25,6 +25,7 @@ mod images;
 mod inside;
 mod labels;
 mod launch;
+mod launches;
 mod patch;
 mod probe;
 mod progress;
@@ -82,6 +83,8 @@ struct Shared {
     terms: Mutex<create::Terms>,
     /// Removals under way; a sweep waits for them.
     cleanups: TaskTracker,
+    /// Starts under way; removals wait for them.
+    launches: launches::Launches,
 }
 
 /// Finds the engine that `requested` (`--engine`: a URL, `docker`, `podman`, a context's name) or the environment
@@ -115,6 +118,7 @@ pub async fn find(
         folders: Mutex::default(),
         terms: Mutex::new(terms),
         cleanups: TaskTracker::new(),
+        launches: launches::Launches::new(),
     };
     Ok(DockerEngine { shared: Arc::new(shared) })
 }
