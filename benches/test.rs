@@ -43,25 +43,21 @@ fn main() -> Result<()> {
     }
     let app = App::new()?;
     let image = app.test(&[])?.1;
-    let mut times = [const { Vec::new() }; 3];
+    let mut times = [const { Vec::new() }; 4];
     for _ in 0..ROUNDS {
         times[0].push(app.test(&[])?.0);
         times[1].push(by_hand(&image)?);
         times[2].push(app.test(&["--jobs", JOBS])?.0);
+        times[3].push(on_a_network(&image)?);
     }
-    let [own, hand, jobs] = times.map(median);
+    let [own, hand, jobs, apart] = times.map(median);
     println!("build that has nothing to do, up, `true`, down; medians of {ROUNDS} rounds");
-    println!(
-        "  dynosim test -- true                  {}   above the steps by hand {}",
-        millis(own),
-        millis(own.saturating_sub(hand))
-    );
-    println!("  create, start, answer, true, remove   {}", millis(hand));
-    println!(
-        "  dynosim test --jobs {JOBS} -- true         {}   ratio {:.2}",
-        millis(jobs),
-        jobs.as_secs_f64() / own.as_secs_f64()
-    );
+    let above = |peer: Duration| millis(own.saturating_sub(peer));
+    println!("  dynosim test -- true                  {}", millis(own));
+    println!("  create, start, answer, true, remove   {}   test is above it by {}", millis(hand), above(hand));
+    println!("  the same, and a network of its own    {}   test is above it by {}", millis(apart), above(apart));
+    let ratio = jobs.as_secs_f64() / own.as_secs_f64();
+    println!("  dynosim test --jobs {JOBS} -- true         {}   ratio {ratio:.2}", millis(jobs));
     Ok(())
 }
 
@@ -73,6 +69,16 @@ fn by_hand(image: &str) -> Result<Duration> {
     Command::new("true").status()?;
     drop(container);
     Ok(began.elapsed())
+}
+
+/// The same, with a network made for it and removed: what keeps two tests apart.
+fn on_a_network(image: &str) -> Result<Duration> {
+    let began = Instant::now();
+    let name = serde_json::json!({"Name": format!("dynosim-bench-{}", std::process::id())});
+    let made = api("POST", "/networks/create", Some(&name))?;
+    let done = by_hand(image);
+    api("DELETE", &format!("/networks/{}", made["Id"].as_str().ok_or("no id")?), None)?;
+    done.map(|_| began.elapsed())
 }
 
 fn answers(address: SocketAddr, began: Instant) -> Result<()> {

@@ -63,13 +63,12 @@ pub(super) fn part_of(path: PathBuf, start: u64, length: u64, meter: Meter) -> B
             if left == 0 {
                 return Ok::<_, io::Error>(None);
             }
-            let mut file = match file {
-                Some(file) => file,
-                None => {
-                    let mut file = tokio::fs::File::open(&path).await?;
-                    file.seek(SeekFrom::Start(start)).await?;
-                    file
-                }
+            let mut file = if let Some(file) = file {
+                file
+            } else {
+                let mut file = tokio::fs::File::open(&path).await?;
+                file.seek(SeekFrom::Start(start)).await?;
+                file
             };
             let mut piece = vec![0; usize::try_from(left.min(PIECE)).unwrap_or(usize::MAX)];
             file.read_exact(&mut piece).await?;

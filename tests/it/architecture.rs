@@ -34,6 +34,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper", &["src/router", "src/api", "src/heroku", "src/registry"]),
     ("hyper_util", &["src/router", "src/api", "src/web.rs"]),
     ("hyper_rustls", &["src/web.rs"]),
+    ("quick_junit", &["src/cli/test"]),
     ("annotate_snippets", &["src/diagnostic.rs"]),
     ("notify", &["src/platform/watch/eyes.rs"]),
     ("flate2", &["src/registry/squeeze.rs"]),

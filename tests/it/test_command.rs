@@ -126,7 +126,7 @@ fn what_keeps_a_test_from_running_has_the_code_that_up_has() {
 }
 
 #[test]
-fn r4_app_json_scripts_run_in_the_image_and_so_does_in() {
+fn r9_scripts_of_app_json_run_in_the_image_and_so_does_in() {
     engine_or_skip!();
     let _engine = engine_lock();
     let project = web();
@@ -235,29 +235,28 @@ fn findings_of_the_platform_fail_a_test_that_asks_for_it() {
 fn under_load_an_app_that_drops_requests_when_it_is_told_to_stop_fails() {
     engine_or_skip!();
     let _engine = engine_lock();
-    let server = |drain: &str| {
+    // Answers after 0.3 s, and ends as `stop` says.
+    let server = |stop: &str| {
         format!(
-            "import os, signal, time\nfrom http.server import BaseHTTPRequestHandler, ThreadingHTTPServer\n\
+            "import os, signal, threading, time\nfrom http.server import BaseHTTPRequestHandler, ThreadingHTTPServer\n\
              class Handler(BaseHTTPRequestHandler):\n    def do_GET(self):\n        time.sleep(0.3)\n        \
              self.send_response(200)\n        self.send_header('Content-Length', '3')\n        self.end_headers()\n        \
-             self.wfile.write(b'ok\\n')\n\n{drain}\n\
-             ThreadingHTTPServer(('0.0.0.0', int(os.environ['PORT'])), Handler).serve_forever()\n"
+             self.wfile.write(b'ok\\n')\n\nThreadingHTTPServer.daemon_threads = False\n\
+             server = ThreadingHTTPServer(('0.0.0.0', int(os.environ['PORT'])), Handler)\n\
+             signal.signal(signal.SIGTERM, lambda *_: {stop})\nserver.serve_forever()\nserver.server_close()\n"
         )
     };
     let dockerfile = "FROM python:3.11-slim\nCOPY server.py /server.py\nCMD exec python /server.py\n";
     let project = Project::empty(TESTEE);
-    project
-        .write("Dockerfile", dockerfile)
-        .write("server.py", &server("signal.signal(signal.SIGTERM, lambda *_: os._exit(0))"));
+    project.write("Dockerfile", dockerfile).write("server.py", &server("os._exit(0)"));
     let done = project.run(&["test", "--under-load", "--json"]);
     done.expect_code(7);
     let events = json(&done);
     let test = event(&events, "test");
     assert_eq!(test["gates"], serde_json::json!(["dropped"]), "{test:#}");
     assert!(test["under_load"]["answered"].as_u64().unwrap() > 0, "{test:#}");
-    let drain = "def stop(*_):\n    pid = os.fork()\n    if pid == 0:\n        os._exit(0)\n    \
-                 import threading\n    threading.Timer(1, lambda: os._exit(0)).start()\nsignal.signal(signal.SIGTERM, stop)";
-    project.write("server.py", &server(drain));
+    // Goes on for a while, then finishes what it has begun.
+    project.write("server.py", &server("threading.Timer(2, server.shutdown).start()"));
     let done = project.run(&["test", "--under-load=/", "--json"]);
     let events = json(&done);
     assert_eq!(event(&events, "test")["parity"]["dropped"], 0, "{}", event(&events, "test"));

@@ -19,7 +19,9 @@ use crate::platform::project::Project;
 use crate::platform::tested::Finding;
 use crate::platform::up::{UpOptions, UpSession, up};
 use crate::platform::wait::all_up;
+use futures_util::future::FutureExt as _;
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -89,7 +91,11 @@ impl Job {
         let mut app = tokio::spawn(async move { up(session, &options).await });
         let mut until = None;
         let outcome = {
-            let tests = self.tests(project, control, &interrupt, job);
+            // A fault of dynosim's own must not leave the app behind.
+            let tests = AssertUnwindSafe(self.tests(project, control, &interrupt, job)).catch_unwind();
+            let fault =
+                |_| Outcome::Stopped(PlatformError::io("run the tests")(std::io::Error::other("a task panicked")));
+            let tests = tests.map(|outcome| outcome.unwrap_or_else(fault));
             tokio::pin!(tests);
             let (outcome, app) = tokio::select! {
                 biased;
@@ -102,6 +108,9 @@ impl Job {
             };
             let app = app.unwrap_or_else(|error| Err(PlatformError::io("run the app")(std::io::Error::other(error))));
             match (outcome, app) {
+                // Why it was interrupted, the tests know.
+                (Some(outcome), Err(PlatformError::Interrupted)) => outcome,
+                (None, Err(PlatformError::Interrupted)) => tests.await,
                 (Some(Outcome::Passed), Err(error)) => Outcome::Stopped(error),
                 (Some(outcome), Err(error)) => {
                     project.report.note(format!("the app was not taken down as it should be: {error}"));

@@ -255,6 +255,16 @@ async fn the_time_limit_ends_a_test_that_hangs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_time_limit_also_ends_a_release_phase_and_a_boot_that_hang() {
+    let boot = FakeEngine::new().script("web", Script::new());
+    for (engine, yml) in [(FakeEngine::new(), RELEASE), (boot, YML)] {
+        let stage = Stage::new(engine, yml, "{}");
+        let done = stage.run(TrialOptions { limit: Some(s(10)), ..options() }).await;
+        assert_eq!(done.exit_code(), ExitCode::TimeLimit, "{:?}", done.jobs[0].outcome);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_interrupted_test_takes_everything_down() {
     let stage = Stage::new(binds().script("run", Script::new()), YML, "{}");
     let press = stage.press.clone();
