@@ -9,6 +9,7 @@ use dynosim::model::endpoint::Endpoint;
 use dynosim::model::process_type::ProcessType;
 use dynosim::model::timeouts::Timeouts;
 use dynosim::router::table::{Backend, Route, Table};
+use dynosim::router::traffic::Traffic;
 use dynosim::router::{Listener, Router, RouterConfig};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -33,6 +34,7 @@ pub(crate) fn run(upstream: SocketAddr, dir: &Path, printed: bool) -> Result<()>
             generation: 1,
             state: DynoState::Up,
             endpoint: Some(Endpoint(upstream)),
+            traffic: Traffic::default(),
         };
         let route = Route { app: "bench".into(), dynos: vec![dyno], ..Route::default() };
         let (_table, receiver) = watch::channel(Arc::new(Table { apps: vec![route] }));

@@ -100,6 +100,16 @@ impl Client {
     /// GETs an answer that goes on, line by line.
     pub async fn lines(mut self, path: &str) -> Result<Lines, ClientError> {
         let response = self.send(Method::GET, path, None, None).await?;
+        self.going_on(response).await
+    }
+
+    /// POSTs, for an answer that goes on, line by line.
+    pub async fn post_for_lines(mut self, path: &str, body: &impl Serialize) -> Result<Lines, ClientError> {
+        let response = self.send(Method::POST, path, Some(encoded(body)?), None).await?;
+        self.going_on(response).await
+    }
+
+    async fn going_on(self, response: Response<Incoming>) -> Result<Lines, ClientError> {
         if !response.status().is_success() {
             return Err(refused(response).await);
         }

@@ -47,7 +47,9 @@ impl From<ControlError> for Fault {
     fn from(error: ControlError) -> Self {
         let message = error.to_string();
         match error {
-            ControlError::NotReleased | ControlError::Closing => Self::new(StatusCode::CONFLICT, "conflict", message),
+            ControlError::NotReleased | ControlError::Closing | ControlError::NameTaken(_) => {
+                Self::new(StatusCode::CONFLICT, "conflict", message)
+            }
             ControlError::NoSuchType { .. } | ControlError::NoSuchDyno { .. } | ControlError::NoSuchRelease(_) => {
                 Self::not_found(message)
             }

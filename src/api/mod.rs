@@ -7,6 +7,7 @@
 
 pub mod client;
 mod fault;
+mod log_sessions;
 mod request;
 mod routes;
 pub mod server;

@@ -39,6 +39,12 @@ impl Call {
         Self { method: method.parse().unwrap(), path, headers, body: Bytes::copy_from_slice(body.as_bytes()) }
     }
 
+    #[cfg(test)]
+    pub(super) fn after_event(mut self, id: &str) -> Self {
+        self.headers.insert("last-event-id", id.parse().unwrap());
+        self
+    }
+
     pub(super) async fn read(request: Request<Incoming>) -> Result<Self, Fault> {
         let (head, body) = request.into_parts();
         let body = Limited::new(body, BODY_LIMIT).collect().await;
@@ -62,6 +68,11 @@ impl Call {
     pub(super) fn host(&self) -> String {
         let host = self.headers.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| !host.is_empty());
         host.unwrap_or("localhost").to_owned()
+    }
+
+    /// The last event of a stream that broke off.
+    pub(super) fn last_event(&self) -> Option<&str> {
+        self.headers.get("last-event-id").and_then(|id| id.to_str().ok())
     }
 
     /// The body; an empty one is `{}`.

@@ -3,12 +3,12 @@
 use super::fault::Fault;
 use super::request::{Answer, Call, Range, json, list, ok, with};
 use super::server::Shared;
-use super::shapes::{Cycled, FormationUpdate, FormationUpdates, NewDyno};
+use super::shapes::{Cycled, Exited, FormationUpdate, FormationUpdates, GuestState, NewDyno, NewGuest};
 use super::views::PREBOOT;
-use super::{Subject, streams};
-use crate::model::dyno::{DynoSize, SIZES};
+use super::{Subject, log_sessions, streams};
+use crate::model::dyno::{DynoSize, DynoState, SIZES};
 use crate::model::process_type::ProcessType;
-use crate::platform::control::{ControlError, OneOffRequest, Quantity, ScaleUpdate, Selector};
+use crate::platform::control::{Arrived, ControlError, OneOffRequest, Quantity, ScaleUpdate, Selector};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json as object};
@@ -27,7 +27,7 @@ pub(super) async fn answer(shared: &Shared, call: Call) -> Answer {
         }
         (_, ["dynosim", rest @ ..]) => own(shared, &call, rest).await,
         (&Method::GET, ["streams", "releases", number]) => streams::release_output(subject, number).await,
-        (&Method::GET, ["streams", "logs", id]) => streams::logs(shared, id).await,
+        (&Method::GET, ["streams", "logs", id]) => log_sessions::follow(shared, id, call.last_event()).await,
         (_, ["account" | "apps"] | ["users", "~", ..] | ["streams", ..]) => Err(Fault::method()),
         _ => Err(Fault::not_found("The requested API endpoint was not found.")),
     }
@@ -65,7 +65,7 @@ async fn app(shared: &Shared, call: &Call, path: &[&str]) -> Answer {
         ("PATCH", ["config-vars"]) => set_config(subject, call).await,
         (_, ["releases", rest @ ..]) => releases(subject, call, rest).await,
         (_, ["features", rest @ ..]) => features(subject, call, rest),
-        ("POST", ["log-sessions"]) => streams::open_logs(shared, call),
+        ("POST", ["log-sessions"]) => log_sessions::open(shared, call),
         (_, [] | ["formation" | "config-vars" | "log-sessions"] | ["formation" | "dynos" | "formations", ..]) => {
             Err(Fault::method())
         }
@@ -84,8 +84,34 @@ async fn own(shared: &Shared, call: &Call, path: &[&str]) -> Answer {
             let dynos = subject.control.cycle(&Selector::parse(&which.dynos))?;
             json(StatusCode::ACCEPTED, &Cycled { dynos: dynos.iter().map(ToString::to_string).collect() })
         }
-        (_, ["events" | "wait" | "cycle"]) => Err(Fault::method()),
+        ("GET", ["usage"]) => ok(&subject.usage().await),
+        ("POST", ["one-offs"]) => {
+            let NewGuest { number, command, size, state } = call.json()?;
+            let size = DynoSize::named(&size).ok_or_else(|| no_such_size(&size))?;
+            let arrived = Arrived { number, command, size, state: guest_state(&state)? };
+            Ok(streams::guest(shared, subject.control.welcome(arrived)?))
+        }
+        ("GET", ["one-offs", name]) => {
+            let exit = subject.control.exit_of(name).await;
+            let exit = exit.ok_or_else(|| Fault::not_found("Couldn't find that dyno."))?;
+            // Who has the answer finds all that the dyno has printed in the log.
+            let _ = subject.logs.flush().await;
+            ok(&Exited { exit })
+        }
+        ("PATCH", ["one-offs", name]) => {
+            subject.control.guest_is(name, guest_state(&call.json::<GuestState>()?.state)?)?;
+            ok(&object!({}))
+        }
+        (_, ["events" | "wait" | "cycle" | "usage" | "one-offs"] | ["one-offs", _]) => Err(Fault::method()),
         _ => Err(Fault::not_found("The requested API endpoint was not found.")),
+    }
+}
+
+fn guest_state(state: &str) -> Result<DynoState, Fault> {
+    match state {
+        "starting" => Ok(DynoState::Starting),
+        "up" => Ok(DynoState::Up),
+        _ => Err(Fault::invalid("state must be starting or up; a dyno that has ended is let go")),
     }
 }
 
@@ -124,7 +150,8 @@ fn run_detached(subject: &Subject, call: &Call) -> Answer {
 
 fn of_type(subject: &Subject, name: &str) -> Result<Selector, Fault> {
     let known = subject.control.process_types();
-    if known.iter().any(|known| known.as_str() == name) {
+    let beside = [ProcessType::run(), ProcessType::release()];
+    if known.iter().chain(&beside).any(|known| known.as_str() == name) {
         return Ok(Selector::Named(name.to_owned()));
     }
     let known = known.iter().map(ToString::to_string).collect();

@@ -1,10 +1,10 @@
 //! The server: one task for each connection, until the app stops; then what is being answered still gets its answer.
 
 use super::fault::Fault;
+use super::log_sessions::LogRequest;
 use super::request::{Answer, Body, Call, json};
 use super::shapes::id_of;
 use super::socket::Place;
-use super::streams::LogRequest;
 use super::{Subject, routes};
 use crate::platform::state::StateDir;
 use hyper::body::Incoming;

@@ -27,6 +27,33 @@ pub struct Person {
     pub id: String,
 }
 
+/// `POST /dynosim/one-offs`: a dyno that the client runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewGuest {
+    /// The 1234 of `run.1234`.
+    pub number: u32,
+    /// Its command.
+    pub command: String,
+    /// `Standard-2X`
+    pub size: String,
+    /// `starting` or `up`.
+    pub state: String,
+}
+
+/// `GET /dynosim/one-offs/{name}`, once the dyno has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exited {
+    /// The status of its command, or 128 and a signal's number.
+    pub exit: i32,
+}
+
+/// `PATCH /dynosim/one-offs/{name}`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestState {
+    /// `starting` or `up`.
+    pub state: String,
+}
+
 /// `POST /apps/{app}/dynos`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewDyno {
@@ -283,6 +310,17 @@ pub struct Waited {
     pub up: bool,
     /// Those that crashed.
     pub crashed: Vec<String>,
+}
+
+/// What a dyno uses, as `GET /dynosim/usage` lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DynoUsage {
+    /// `web.1`
+    pub name: String,
+    /// Bytes that count against the quota (R5.7); null while it does not run.
+    pub memory: Option<u64>,
+    /// The memory quota of its size, in bytes.
+    pub memory_quota: u64,
 }
 
 /// The answer of `POST /dynosim/cycle`: which dynos.

@@ -1,23 +1,23 @@
-//! Answers that go on: events as the app changes, log sessions, the output of release commands.
+//! Answers that go on: events as the app changes, guests, the output of release commands.
 
 use super::Subject;
 use super::fault::Fault;
-use super::request::{Answer, Body, Call, json};
+use super::request::{Answer, Body};
 use super::server::Shared;
 use super::views::rfc3339;
-use crate::logs::{Filter, Follower, ParsedLine, Start, TAIL_LINES, TAIL_LINES_MAX};
+use crate::logs::{Filter, Follower, ParsedLine, Start};
 use crate::model::log::Source;
 use crate::model::release::ReleaseStatus;
+use crate::platform::control::Guest;
 use bytes::Bytes;
 use futures_util::stream::unfold;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
+use hyper::Response;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use hyper::{Response, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json as object};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -25,10 +25,10 @@ use tokio::time::timeout;
 /// Pieces that may wait for a client that reads slowly.
 const QUEUE: usize = 16;
 /// A quiet log session says that it lives this often.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// A body whose pieces come through a channel.
-fn streaming(content_type: &'static str) -> (Response<Body>, mpsc::Sender<Bytes>) {
+pub(super) fn streaming(content_type: &'static str) -> (Response<Body>, mpsc::Sender<Bytes>) {
     let (sender, receiver) = mpsc::channel::<Bytes>(QUEUE);
     let pieces = unfold(receiver, |mut receiver| async {
         receiver.recv().await.map(|piece| (Ok(Frame::data(piece)), receiver))
@@ -37,6 +37,30 @@ fn streaming(content_type: &'static str) -> (Response<Body>, mpsc::Sender<Bytes>
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     (response, sender)
+}
+
+/// Lists a dyno of the client's for as long as it listens; the line `stop` tells it to stop that dyno.
+pub(super) fn guest(shared: &Shared, guest: Guest) -> Response<Body> {
+    let (response, sender) = streaming("text/plain; charset=utf-8");
+    let stopping = shared.stopping.clone();
+    tokio::spawn(async move {
+        let gone = async {
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                () = sender.closed() => {}
+            }
+        };
+        tokio::pin!(gone);
+        tokio::select! {
+            () = guest.told_to_stop() => {
+                if sender.send(Bytes::from_static(b"stop\n")).await.is_ok() {
+                    gone.await;
+                }
+            }
+            () = &mut gone => {}
+        }
+    });
+    response
 }
 
 /// Everything that can be seen of an app, by resource and key.
@@ -122,88 +146,6 @@ fn difference(before: &Value, now: &Value) -> Value {
     let fields = before.as_object().into_iter().flatten();
     let changed = fields.filter(|(name, value)| !name.ends_with("_at") && now[name.as_str()] != **value);
     Value::Object(changed.map(|(name, value)| (name.clone(), value.clone())).collect())
-}
-
-/// What a log session shows.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-pub(super) struct LogRequest {
-    #[serde(default)]
-    dyno: Option<String>,
-    #[serde(default, rename = "type")]
-    process_type: Option<String>,
-    #[serde(default)]
-    source: Option<String>,
-    #[serde(default)]
-    lines: Option<usize>,
-    #[serde(default)]
-    tail: bool,
-}
-
-/// Remembers what is to be shown, and says where.
-pub(super) fn open_logs(shared: &Shared, call: &Call) -> Answer {
-    let request: LogRequest = call.json()?;
-    source_of(&request)?;
-    let id = shared.keep_session(request);
-    json(StatusCode::CREATED, &shared.subject.log_session(id, &call.host()))
-}
-
-fn source_of(request: &LogRequest) -> Result<Option<Source>, Fault> {
-    match request.source.as_deref() {
-        None | Some("") => Ok(None),
-        Some("app") => Ok(Some(Source::App)),
-        Some("heroku") => Ok(Some(Source::Heroku)),
-        Some("dynosim") => Ok(Some(Source::Dynosim)),
-        Some(_) => Err(Fault::invalid("source must be app, heroku or dynosim")),
-    }
-}
-
-/// The lines of a log session as server-sent events.
-pub(super) async fn logs(shared: &Shared, id: &str) -> Answer {
-    let request = shared.session(id).ok_or_else(|| Fault::not_found("Couldn't find that log session."))?;
-    let subject = &shared.subject;
-    let unreadable = |error: std::io::Error| Fault::internal(format!("the log cannot be read: {error}"));
-    let filter = Filter {
-        processes: request.dyno.iter().chain(&request.process_type).cloned().collect(),
-        source: source_of(&request)?,
-        ..Filter::default()
-    };
-    let _ = subject.logs.flush().await;
-    let start = Start::Last(request.lines.unwrap_or(TAIL_LINES).min(TAIL_LINES_MAX));
-    let mut follower = if request.tail {
-        subject.logs.follow(start, filter).map_err(unreadable)?
-    } else {
-        Follower::outside(&subject.state.file("journal"), start, filter, Box::new(|| false)).map_err(unreadable)?
-    };
-    let (response, sender) = streaming("text/event-stream");
-    let stopping = shared.stopping.clone();
-    tokio::spawn(async move {
-        // Without a short retry, Heroku's client lingers for seconds after the last line.
-        let mut piece = String::from("retry: 1\n\n");
-        let mut number = 0_u64;
-        while sender.send(Bytes::from(std::mem::take(&mut piece))).await.is_ok() {
-            let next = tokio::select! {
-                next = timeout(HEARTBEAT, follower.next_lines()) => next,
-                () = stopping.cancelled() => return,
-                () = sender.closed() => return,
-            };
-            match next {
-                Err(_) => piece.push_str(":\n\n"),
-                Ok(Ok(Some(lines))) => {
-                    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                        number += 1;
-                        let _ = write!(piece, "id: {number}\ndata: {}\n\n", one_line(line));
-                    }
-                }
-                Ok(Ok(None) | Err(_)) => return,
-            }
-        }
-    });
-    Ok(response)
-}
-
-/// A line as one line of an event: a carriage return would end it.
-fn one_line(line: &[u8]) -> String {
-    String::from_utf8_lossy(line).replace('\r', "")
 }
 
 /// What a release command has printed, and prints until it ends.

@@ -3,6 +3,7 @@
 use super::request::Call;
 use super::server::{Server, Shared};
 use super::{APP, Client, ClientError, Subject, routes, shapes};
+use crate::engine::Usage;
 use crate::engine::fake::{FakeEngine, Script, usual_image};
 use crate::platform::control::scene::{Scene, binds, s};
 use http_body_util::BodyExt;
@@ -112,6 +113,23 @@ async fn resources_have_the_fields_that_heroku_s_client_reads() {
     );
     assert_eq!((&releases[0]["current"], &releases[0]["status"]), (&json!(true), &json!("succeeded")));
     assert_eq!(stage.get("/apps/shop/config-vars").await, json!({"KEEP": "1", "MODE": "test"}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn r5_7_usage_is_measured_when_asked_and_null_for_a_dyno_that_does_not_run() {
+    let used = |rss: u64, cache: u64| Usage { rss: rss << 20, cache: cache << 20, ..Usage::default() };
+    let web = Script::new().memory(used(41, 9)).bind().after(s(30)).memory(used(600, 9));
+    let engine = FakeEngine::new().script("web", web).script("worker", Script::new().exit(1));
+    let stage = Stage::of(Scene::up(engine).await);
+    let quota = 512_u64 << 20;
+    let one = |name: &str, memory: Value| json!({"name": name, "memory": memory, "memory_quota": quota});
+    assert_eq!(stage.get("/dynosim/usage").await, json!([one("web.1", json!(50_u64 << 20))]));
+    stage.scene.scale("worker=1").unwrap();
+    sleep(s(31)).await;
+    let crashed = stage.get("/dynosim/usage").await;
+    // Cache that the quota has no room for does not count.
+    assert_eq!(crashed, json!([one("web.1", json!(600_u64 << 20)), one("worker.1", Value::Null)]));
+    assert!(stage.refusal("POST", "/dynosim/usage", json!({})).await.starts_with("405 "));
 }
 
 #[tokio::test(start_paused = true)]
@@ -357,13 +375,66 @@ async fn a_log_session_gives_lines_as_events_that_the_client_can_resume() {
     let path = url.strip_prefix("http://localhost").unwrap();
     let events = stage.ask("GET", path, Value::Null).await.body;
     let events = events.as_str().unwrap();
-    assert!(events.starts_with("retry: 1\n\nid: 1\ndata: 2026-11-21T"), "{events}");
+    assert!(events.starts_with("retry: 1\n\nid: "), "{events}");
     assert!(events.ends_with("heroku[web.1]: State changed from starting to up\n\n"), "{events}");
     assert_eq!(events.matches("data: ").count(), 2);
     let refusal = stage.refusal("POST", "/apps/shop/log-sessions", json!({"source": "nobody"})).await;
     assert_eq!(refusal, "422 invalid_params source must be app, heroku or dynosim");
     let refusal = stage.refusal("GET", "/streams/logs/none", Value::Null).await;
     assert_eq!(refusal, "404 not_found Couldn't find that log session.");
+}
+
+/// Ids and lines of some events.
+fn events_of(text: &str) -> Vec<(String, String)> {
+    let event = |event: &str| {
+        let (id, data) = event.strip_prefix("id: ")?.split_once("\ndata: ")?;
+        Some((id.to_owned(), data.to_owned()))
+    };
+    text.split("\n\n").filter_map(event).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_session_that_broke_off_at_any_event_goes_on_with_the_next_line() {
+    let stage = Stage::up().await;
+    for (filter, expected) in [(json!({"source": "heroku", "dyno": "web"}), 2), (json!({}), 12)] {
+        let say = |text: &str| stage.scene.logs.publish(&crate::model::log::Message::api(text));
+        let mut body = filter.clone();
+        body["lines"] = json!(1500);
+        let told = stage.ask("POST", "/apps/shop/log-sessions", body).await;
+        let path = told.body["logplex_url"].as_str().unwrap().strip_prefix("http://localhost").unwrap().to_owned();
+        let first = events_of(stage.get(&path).await.as_str().unwrap());
+        assert!(first.len() >= expected, "{first:?}");
+        // Of these the session shows some or none, and its places in the journal are not those of its lines.
+        say("one more line");
+        stage.scene.control.restart(&crate::platform::control::Selector::All).unwrap();
+        sleep(s(5)).await;
+        let all: Vec<String> = events_of(stage.get(&path).await.as_str().unwrap()).into_iter().map(|e| e.1).collect();
+        assert!(all.len() > first.len());
+        for (at, (id, line)) in first.iter().enumerate() {
+            let call = Call::of("GET", &path, "", "").after_event(id);
+            let Ok(answer) = routes::answer(&stage.shared, call).await else { panic!("no answer") };
+            let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+            let rest = events_of(std::str::from_utf8(&bytes).unwrap());
+            let lines: Vec<&String> = rest.iter().map(|(_, line)| line).collect();
+            assert_eq!(lines, all[at + 1..].iter().collect::<Vec<_>>(), "after {id}, {line}");
+            // And once more from the middle of what came then.
+            let (id, _) = &rest[rest.len() / 2];
+            let call = Call::of("GET", &path, "", "").after_event(id);
+            let Ok(answer) = routes::answer(&stage.shared, call).await else { panic!("no answer") };
+            let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+            let last = events_of(std::str::from_utf8(&bytes).unwrap());
+            let lines: Vec<String> = last.into_iter().map(|(_, line)| line).collect();
+            assert_eq!(lines, all[at + 2 + rest.len() / 2..], "after {id}");
+        }
+    }
+    let body = json!({"lines": 1});
+    let told = stage.ask("POST", "/apps/shop/log-sessions", body).await;
+    let path = told.body["logplex_url"].as_str().unwrap().strip_prefix("http://localhost").unwrap().to_owned();
+    let Ok(answer) = routes::answer(&stage.shared, Call::of("GET", &path, "", "").after_event("7")).await else {
+        panic!("no answer")
+    };
+    let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(events_of(std::str::from_utf8(&bytes).unwrap()).len(), 1, "an id of nobody's begins anew");
 }
 
 /// The API on its socket, in real time.

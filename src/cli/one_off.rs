@@ -1,6 +1,7 @@
 //! `dynosim run`
 
 use super::args::Run;
+use super::listed;
 use super::session::Session;
 use super::terminal::{self, Raw};
 use crate::diagnostic::Severity;
@@ -50,7 +51,7 @@ pub(super) async fn run(session: &Session, args: Run) -> Result<ExitCode, Platfo
         launch: args.rules.launch(),
         app_runs,
     };
-    let status = attached(&ground, &options, tty).await;
+    let status = attached(&ground, &options, tty, app_runs).await;
     if let Err(error) = logs.close().await {
         session.report.note(error.to_string());
     }
@@ -61,19 +62,26 @@ pub(super) async fn run(session: &Session, args: Run) -> Result<ExitCode, Platfo
 }
 
 /// Runs the dyno with this process's streams as its own.
-async fn attached(ground: &Ground, options: &RunOptions, tty: bool) -> Result<i32, PlatformError> {
+async fn attached(ground: &Ground, options: &RunOptions, tty: bool, app_runs: bool) -> Result<i32, PlatformError> {
     let (output, printed) = mpsc::channel(64);
     let (input, mut given) = mpsc::channel(64);
     let (interrupter, interrupt) = interrupt::channel();
-    watch_signals(input, interrupter, tty).map_err(PlatformError::io("listen for signals"))?;
+    watch_signals(input, interrupter.clone(), tty).map_err(PlatformError::io("listen for signals"))?;
     let dyno = tokio::select! {
         dyno = one_off::start(ground, options, output) => dyno?,
         () = unwanted(&mut given, &interrupt) => return Err(PlatformError::Interrupted),
     };
+    let listed = app_runs.then(|| {
+        let list = listed::list(ground.project.state.clone(), dyno.place.clone(), dyno.status(), interrupter);
+        tokio::spawn(list)
+    });
     let raw = if tty { Some(Raw::new().map_err(PlatformError::io("use the terminal"))?) } else { None };
     let writer = tokio::spawn(write_output(printed));
     terminal::read_stdin(dyno.stdin());
     let status = dyno.attend(given, &interrupt).await;
+    if let Some(listed) = listed {
+        listed.abort();
+    }
     let _ = writer.await;
     drop(raw);
     Ok(status)

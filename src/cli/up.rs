@@ -20,7 +20,7 @@ use crate::platform::interrupt::{self, Interrupter};
 use crate::platform::project::Project;
 use crate::platform::rebuild::rebuild;
 use crate::platform::report::Reporter;
-use crate::platform::state::{Held, Holder, LockError, StateDir};
+use crate::platform::state::{self, Held, Holder, LockError, StateDir};
 use crate::platform::up::{UpOptions, UpSession, formation_of, up};
 use crate::platform::wait::released;
 use crate::platform::watch::{self, WatchOptions};
@@ -56,6 +56,7 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
     let (run, _alive) = state.open_run(&session.clock).await.map_err(PlatformError::io("register the run"))?;
     let held = hold(&state, &app, &sources.identity.root, &run).await?;
     forget_request(&state);
+    forget_unfinished(&state, &sources.identity.root);
     let server = Server::bind(&state).map_err(PlatformError::io("make the socket of the app"))?;
     let (interrupter, interrupt) = interrupt::channel();
     let for_down = state.clone();
@@ -231,6 +232,14 @@ pub(super) fn attended(server: Server, project: &Project, logs: &Logs) -> (Atten
 
 pub(super) fn wrong(reason: String) -> PlatformError {
     PlatformError::Project(vec![Diagnostic::error(reason)])
+}
+
+/// Forgets what a killed `up` was writing. `.env` may be a link to a file elsewhere.
+fn forget_unfinished(state: &StateDir, root: &Path) {
+    let env = std::fs::canonicalize(root.join(".env")).ok();
+    for folder in [Some(state.path()), Some(root), env.as_deref().and_then(Path::parent)].into_iter().flatten() {
+        state::forget_unfinished(folder);
+    }
 }
 
 /// Takes the app, or says who has it.

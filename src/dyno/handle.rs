@@ -4,7 +4,7 @@ use super::environment::Metadata;
 use super::machine::{DynoStatus, Event, Machine, StopKind};
 use super::task::Task;
 use crate::clock::Clock;
-use crate::engine::{Console, Engine, Filesystem, Output, RunIdentity, Signal};
+use crate::engine::{Console, Engine, Filesystem, Output, RunIdentity, Signal, Usage};
 use crate::logs::Logs;
 use crate::model::config_vars::ConfigVars;
 use crate::model::dyno::{DynoKind, DynoName, DynoSize};
@@ -13,8 +13,7 @@ use crate::model::launch::Launch;
 use crate::model::timeouts::Timeouts;
 use bytes::Bytes;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 /// Pieces of input that may wait for a dyno to read them.
@@ -71,6 +70,7 @@ pub(super) enum Command {
     Tell(Event),
     Signal(Signal),
     Resize(u16, u16),
+    Measure(oneshot::Sender<Usage>),
 }
 
 /// A way to type into a dyno; clones type into the same one.
@@ -92,6 +92,19 @@ impl Keyboard {
     }
 }
 
+/// A way to measure a dyno; clones measure the same one.
+#[derive(Clone, Debug)]
+pub struct Gauge(mpsc::UnboundedSender<Command>);
+
+impl Gauge {
+    /// Its memory now; `None` while it does not run, and when the engine does not tell.
+    pub async fn usage(&self) -> Option<Usage> {
+        let (answer, measured) = oneshot::channel();
+        self.0.send(Command::Measure(answer)).ok()?;
+        measured.await.ok()
+    }
+}
+
 /// A handle on a dyno. Dropping the last one does not stop it; [`Dyno::stop`] does.
 pub struct Dyno {
     /// Its name.
@@ -99,7 +112,6 @@ pub struct Dyno {
     commands: mpsc::UnboundedSender<Command>,
     stdin: mpsc::Sender<Bytes>,
     status: watch::Receiver<DynoStatus>,
-    task: JoinHandle<()>,
 }
 
 impl Dyno {
@@ -110,8 +122,8 @@ impl Dyno {
         let (stdin, typed) = mpsc::channel(INPUT_QUEUE);
         let machine = Machine::new(plan.kind, plan.size, plan.timeouts.clone(), Instant::now());
         let (publish, status) = watch::channel(machine.status());
-        let task = tokio::spawn(Task::new(plan, machine, publish, received, typed).run());
-        Self { name, commands, stdin, status, task }
+        tokio::spawn(Task::new(plan, machine, publish, received, typed).run());
+        Self { name, commands, stdin, status }
     }
 
     /// Its state, now and as it changes.
@@ -149,8 +161,15 @@ impl Dyno {
         Keyboard { commands: self.commands.clone(), stdin: self.stdin.clone() }
     }
 
+    /// A way to measure it that may be passed on.
+    pub fn gauge(&self) -> Gauge {
+        Gauge(self.commands.clone())
+    }
+
     /// Waits until it has ended for good.
-    pub async fn ended(self) {
-        let _ = self.task.await;
+    pub async fn ended(&self) {
+        let mut status = self.status();
+        // Its task tells nothing any more once it is over.
+        while status.changed().await.is_ok() {}
     }
 }

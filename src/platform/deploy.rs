@@ -1,7 +1,7 @@
 //! A release: number it, run its command, and only then let its dynos boot (R9).
 
 use super::commit::commit_of;
-use super::control::Deployed;
+use super::control::{Deployed, Place};
 use super::error::PlatformError;
 use super::interrupt::Interrupt;
 use super::project::Project;
@@ -133,11 +133,15 @@ pub fn enter(
     Ok(release)
 }
 
-/// Runs the release command, if there is one, to its end.
-pub async fn carry_out(deployed: &Deployed, interrupt: &Interrupt) -> Result<(), PlatformError> {
+/// Runs the release command, if there is one, to its end. `list` gets its dyno, to be seen and stopped by others.
+pub async fn carry_out(
+    deployed: &Deployed,
+    interrupt: &Interrupt,
+    list: impl FnOnce(Arc<Dyno>, Place),
+) -> Result<(), PlatformError> {
     let Deployed { ground, slate, release, .. } = deployed;
     let Some(runnable) = &slate.release else { return Ok(()) };
-    let status = run_command(ground, runnable, slate, release, interrupt).await;
+    let status = run_command(deployed, runnable, interrupt, list).await;
     if status != Some(0) {
         ground.api(format!("Release {} command failed", release.version));
     }
@@ -177,11 +181,10 @@ fn rfc3339(ground: &Ground) -> String {
 /// Runs the release command to its end, or to the hour that Heroku gives it (R9). Returns its status, `None` when the
 /// user interrupted it.
 async fn run_command(
-    ground: &Ground,
+    Deployed { ground, slate, release, .. }: &Deployed,
     runnable: &Runnable,
-    slate: &Slate,
-    release: &Release,
     interrupt: &Interrupt,
+    list: impl FnOnce(Arc<Dyno>, Place),
 ) -> Option<i32> {
     let number = release.release_dyno.as_deref().and_then(|name| name.rsplit('.').next()?.parse().ok());
     let number = number.unwrap_or_else(|| ground.project.clock.random(limits::ONE_OFF_NUMBERS));
@@ -189,7 +192,8 @@ async fn run_command(
     ground.api(format!("Running release {} commands", release.version));
     ground.api(format!("Starting process with command `{}`", runnable.launch.command));
     let size = DynoSize::named("standard-1x").unwrap_or(DynoSize::BASIC);
-    let dyno = Dyno::start(ground.plan(name.clone(), DynoKind::Release, size, runnable, release));
+    let dyno = Arc::new(Dyno::start(ground.plan(name.clone(), DynoKind::Release, size, runnable, release)));
+    list(Arc::clone(&dyno), Place::of(&dyno, release, runnable, size));
     let mut status = dyno.status();
     let began = Instant::now();
     let notice = sleep_until(began + limits::RELEASE_NOTICE.min(ground.rules.timeouts.release / 2));

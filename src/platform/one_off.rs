@@ -1,13 +1,14 @@
 //! One-off dynos: `run` in the same image and config as the app's (R1.6, R5.1).
 
 use super::builds::{self, BuildOptions, BuiltSlug};
+use super::control::Place;
 use super::deploy::Ground;
 use super::error::PlatformError;
 use super::interrupt::Interrupt;
 use super::project::Project;
 use super::slate;
 use super::store::{Images, Releases};
-use crate::dyno::{Attachment, Dyno, StopKind};
+use crate::dyno::{Attachment, Dyno, DynoStatus, StopKind};
 use crate::engine::{Console, Output, Signal};
 use crate::model::app::{App, CommandText};
 use crate::model::dyno::{DynoKind, DynoName, DynoSize};
@@ -20,7 +21,7 @@ use crate::model::release::{Release, ReleaseStatus, Version};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// What `run` was asked for.
 #[derive(Clone, Debug)]
@@ -56,8 +57,8 @@ pub enum ClientInput {
 /// A one-off dyno that runs.
 pub struct OneOff {
     dyno: Dyno,
-    /// Its name.
-    pub name: DynoName,
+    /// What a list of dynos says of it.
+    pub place: Place,
 }
 
 /// Starts the dyno; its output goes to `output` as it comes.
@@ -85,15 +86,21 @@ pub async fn start(
     let name = DynoName::new(ProcessType::run(), project.clock.random(limits::ONE_OFF_NUMBERS));
     ground.api(format!("Starting process with command `{}`", runnable.launch.command));
     ground.logs.publish(&Message::heroku(&name, "Awaiting client"));
-    let mut plan = ground.plan(name.clone(), DynoKind::OneOff, options.size, &runnable, &release);
+    let mut plan = ground.plan(name, DynoKind::OneOff, options.size, &runnable, &release);
     plan.attachment = Attachment::Client(options.console, output);
-    Ok(OneOff { dyno: Dyno::start(plan), name })
+    let dyno = Dyno::start(plan);
+    Ok(OneOff { place: Place::of(&dyno, &release, &runnable, options.size), dyno })
 }
 
 impl OneOff {
     /// The dyno's standard input; an empty piece ends it.
     pub fn stdin(&self) -> mpsc::Sender<Bytes> {
         self.dyno.stdin()
+    }
+
+    /// What it is at, now and as that changes.
+    pub fn status(&self) -> watch::Receiver<DynoStatus> {
+        self.dyno.status()
     }
 
     /// Carries signals and sizes to the dyno until it ends; returns its status.

@@ -229,10 +229,13 @@ impl StateDir {
         Ok(runs)
     }
 
-    /// Forgets runs that left nothing behind any more.
+    /// Forgets runs that left nothing behind any more, and those that were killed before they had a name. Must be called
+    /// in the turn to clean up.
     pub fn forget(&self, dead: &[String]) {
-        for run in dead {
-            let _ = fs::remove_file(self.file("runs").join(run));
+        let entries = fs::read_dir(self.file("runs")).into_iter().flatten().filter_map(Result::ok);
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        for name in names.filter(|name| name.starts_with('.') || dead.contains(name)) {
+            let _ = fs::remove_file(self.file("runs").join(name));
         }
     }
 
@@ -323,12 +326,23 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// How the name of a file ends that was not wholly written.
+const UNFINISHED: &str = ".dynosim-new";
+
+/// Removes what a kill left of [`write_atomically`] in a folder. Nobody else may be writing there: it could be theirs.
+pub fn forget_unfinished(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    for entry in entries.filter(|entry| entry.file_name().as_bytes().ends_with(UNFINISHED.as_bytes())) {
+        let _ = fs::remove_file(entry.path());
+    }
+}
+
 /// Writes a whole file so that a crash at any moment leaves either the old or the new one.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     // A name alone has an empty parent.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(".").suffix(UNFINISHED).tempfile_in(folder)?;
     file.write_all(bytes)?;
     if let Ok(before) = fs::metadata(path) {
         file.as_file().set_permissions(before.permissions())?;
@@ -393,6 +407,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_kill_left_half_written_is_forgotten_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".env");
+        super::write_atomically(&path, b"A=1\n").unwrap();
+        std::fs::write(folder.path().join(".abc.dynosim-new"), "A=").unwrap();
+        super::forget_unfinished(folder.path());
+        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(left, [path]);
+    }
+
+    #[test]
     fn a_second_up_learns_who_holds_the_app() {
         let base = tempfile::tempdir().unwrap();
         let state = StateDir::open(base.path(), "shop", &Identity::of(Path::new("/a/shop"), "")).unwrap();
@@ -421,6 +446,7 @@ mod tests {
         assert_eq!(state.runs().unwrap().live, std::slice::from_ref(&run));
         drop(held);
         std::fs::write(state.file("runs").join("of-a-killed-process"), "").unwrap();
+        std::fs::write(state.file("runs").join(".killed-without-a-name"), "").unwrap();
         let runs = state.runs().unwrap();
         assert_eq!((runs.live.len(), runs.dead.as_slice()), (0, &["of-a-killed-process".to_owned()][..]));
         state.forget(&runs.dead);

@@ -38,6 +38,7 @@ mod splice;
 pub mod table;
 #[cfg(test)]
 mod tests;
+pub mod traffic;
 mod upgrade;
 
 pub use config::{Generation, RouterConfig};

@@ -2,6 +2,7 @@
 
 use super::dial::Dial;
 use super::link::Link;
+use super::traffic::Traffic;
 use crate::model::dyno::DynoName;
 use crate::model::endpoint::Endpoint;
 use crate::model::timeouts::Timeouts;
@@ -21,6 +22,8 @@ pub(super) struct Slot {
     quarantine: Mutex<Option<Instant>>,
     /// It is gone from the table: nothing is kept for it any more.
     closed: AtomicBool,
+    /// Requests that are at it.
+    pub(super) traffic: Traffic,
 }
 
 /// What makes a dyno's life: a new start or a new address is another one.
@@ -39,13 +42,14 @@ pub(super) enum DialFailure {
 }
 
 impl Slot {
-    pub(super) fn new(key: SlotKey) -> Arc<Self> {
+    pub(super) fn new(key: SlotKey, traffic: Traffic) -> Arc<Self> {
         Arc::new(Self {
             name: Arc::from(key.name.to_string()),
             key,
             idle: Mutex::default(),
             quarantine: Mutex::default(),
             closed: AtomicBool::new(false),
+            traffic,
         })
     }
 

@@ -3,6 +3,7 @@
 
 use super::pool::{Slot, SlotKey};
 use super::table::{Route, Table};
+use super::traffic::Traffic;
 use crate::model::dyno::DynoState;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -58,6 +59,11 @@ impl Registry {
         Arc::clone(&live)
     }
 
+    /// Whether that is the table in force.
+    pub(super) fn is_current(&self, live: &Live) -> bool {
+        Arc::ptr_eq(&live.table, &self.table.borrow())
+    }
+
     /// Drops pooled connections that are too old or were closed by their dyno; for each of the latter, says how long
     /// it had been idle.
     pub(super) fn sweep(&self, max_idle: Duration, mut closed: impl FnMut(&Slot, Duration)) {
@@ -98,7 +104,9 @@ impl Live {
             .iter()
             .map(|route| LiveApp {
                 in_flight: counters.remove(route.app.as_str()).unwrap_or_default(),
-                up: keys(route).map(|key| slots.remove(&key).unwrap_or_else(|| Slot::new(key))).collect(),
+                up: keys(route)
+                    .map(|(key, traffic)| slots.remove(&key).unwrap_or_else(|| Slot::new(key, traffic.clone())))
+                    .collect(),
             })
             .collect();
         for gone in slots.values() {
@@ -108,10 +116,11 @@ impl Live {
     }
 }
 
-fn keys(route: &Route) -> impl Iterator<Item = SlotKey> + '_ {
+fn keys(route: &Route) -> impl Iterator<Item = (SlotKey, &Traffic)> {
     route.dynos.iter().filter(|dyno| dyno.state == DynoState::Up).filter_map(|dyno| {
         let endpoint = dyno.endpoint.clone()?;
-        Some(SlotKey { name: dyno.name.clone(), generation: dyno.generation, endpoint })
+        let key = SlotKey { name: dyno.name.clone(), generation: dyno.generation, endpoint };
+        Some((key, &dyno.traffic))
     })
 }
 

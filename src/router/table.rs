@@ -1,6 +1,7 @@
 //! Which dynos stand behind which host. The platform publishes a whole new [`Table`] on every change; the router
 //! reads the newest one for each request and knows nothing else of dynos.
 
+use super::traffic::Traffic;
 use crate::model::dyno::{DynoName, DynoState};
 use crate::model::endpoint::Endpoint;
 use std::net::IpAddr;
@@ -42,6 +43,8 @@ pub struct Backend {
     pub state: DynoState,
     /// Where it can be dialled, once it is up.
     pub endpoint: Option<Endpoint>,
+    /// Counts the requests that are there.
+    pub traffic: Traffic,
 }
 
 /// A domain of an app (§13). Case, port and a trailing dot do not matter.

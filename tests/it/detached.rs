@@ -211,3 +211,92 @@ fn a_detached_one_off_lives_in_the_running_app() {
     project.run(&["down"]).expect_code(0);
     assert_eq!(project.left_behind(), Vec::<String>::new(), "it ends with the app");
 }
+
+/// The dynos of a type as `ps --json` has them.
+fn listed(project: &Project, process_type: &str) -> Vec<serde_json::Value> {
+    let all: Vec<serde_json::Value> = serde_json::from_str(&project.run(&["ps", "--json"]).expect_code(0).out).unwrap();
+    all.into_iter().filter(|dyno| dyno["type"] == process_type).collect()
+}
+
+#[track_caller]
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = std::time::Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(60), "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_one_off_of_another_terminal_is_listed_by_the_app_and_can_be_stopped() {
+    engine_or_skip!();
+    let _engine = engine_lock();
+    let project = Project::of("tests/fixtures/apps/env-dump");
+    let _down = Down(&project);
+    project.run(&["up", "-d", "--wait"]).expect_code(0);
+    let run = |command: &str| {
+        let mut run = project.command(&["run", command]);
+        run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let stopped = run("sleep 600");
+    until("the dyno is up", || listed(&project, "run").iter().any(|dyno| dyno["state"] == "up"));
+    let one = listed(&project, "run").remove(0);
+    let name = one["name"].as_str().unwrap();
+    assert!(name.starts_with("run.") && one["command"].as_str().unwrap().contains("sleep 600"), "{one}");
+    assert_eq!((&one["size"], &one["release"]["version"]), (&"Basic".into(), &3.into()), "{one}");
+    let shown = project.run(&["ps"]);
+    shown.expect_out("=== run (Basic): ").expect_out(&format!("\n{name}: up "));
+    project.run(&["ps:restart"]).expect_code(0);
+    project.run(&["ps:kill", name]).expect_code(0).expect_err(&format!("Stopping dyno {name} on "));
+    assert_eq!(stopped.wait_with_output().unwrap().status.code(), Some(143));
+    until("the dyno is gone", || listed(&project, "run").is_empty());
+    project.run(&["ps:stop", name]).expect_code(1).expect_err("Couldn't find that dyno");
+    let (by_type, mut killed) = (run("sleep 601"), run("sleep 602"));
+    until("both are up", || listed(&project, "run").iter().filter(|dyno| dyno["state"] == "up").count() == 2);
+    signal(&killed, Signal::KILL);
+    killed.wait().unwrap();
+    until("one that was killed is listed no more", || listed(&project, "run").len() == 1);
+    project.run(&["ps:stop", "run"]).expect_code(0);
+    assert_eq!(by_type.wait_with_output().unwrap().status.code(), Some(143));
+    let stays = run("read line; exit 7");
+    until("the dyno is up", || listed(&project, "run").iter().any(|dyno| dyno["state"] == "up"));
+    project.run(&["down"]).expect_code(0);
+    let mut stays = stays;
+    std::io::Write::write_all(&mut stays.stdin.take().unwrap(), b"go\n").unwrap();
+    assert_eq!(stays.wait().unwrap().code(), Some(7), "it does not need the app");
+}
+
+#[test]
+fn the_release_dyno_is_listed_while_it_runs_and_a_stop_fails_the_release() {
+    engine_or_skip!();
+    let _engine = engine_lock();
+    let project = Project::of("tests/fixtures/apps/slow-release");
+    project.write(".env", "RELEASE_SECONDS=0\n");
+    let _down = Down(&project);
+    project.run(&["up", "-d", "--wait"]).expect_code(0);
+    project.run(&["config:set", "RELEASE_SECONDS=600"]).expect_code(0);
+    until("it is up", || listed(&project, "release").iter().any(|dyno| dyno["state"] == "up"));
+    let one = listed(&project, "release").remove(0);
+    assert_eq!((&one["size"], &one["release"]["version"]), (&"Standard-1X".into(), &4.into()), "{one}");
+    project.run(&["ps:stop", one["name"].as_str().unwrap()]).expect_code(0);
+    until("the release has failed", || {
+        let releases = project.run(&["releases", "--json"]);
+        serde_json::from_str::<serde_json::Value>(&releases.out).unwrap()[0]["status"] == "failed"
+    });
+    until("it is listed no more", || listed(&project, "release").is_empty());
+}
+
+#[test]
+fn a_detached_one_off_can_be_followed_to_its_end_and_its_status_is_passed_on() {
+    engine_or_skip!();
+    let _engine = engine_lock();
+    let project = Project::of("tests/fixtures/apps/env-dump");
+    let _down = Down(&project);
+    project.run(&["up", "-d", "--wait"]).expect_code(0);
+    let ended =
+        project.run(&["run:detached", "-t", "--", "sh", "-c", "echo at work; sleep 1; echo last words; exit 7"]);
+    ended.expect_code(7).expect_out("]: at work\n").expect_out("]: last words\n");
+    ended.expect_out("Process exited with status 7").expect_err("... done, run.");
+    assert!(!ended.out.contains("web.1"), "only its own lines: {}", ended.out);
+    project.run(&["run:detached", "--tail", "true"]).expect_code(0).expect_out("Process exited with status 0");
+}

@@ -7,6 +7,7 @@ use dynosim::model::log::Message;
 use dynosim::model::process_type::ProcessType;
 use dynosim::model::timeouts::Timeouts;
 use dynosim::router::table::{Backend, HostRule, Route, Table};
+use dynosim::router::traffic::Traffic;
 use dynosim::router::{Listener, Router, RouterConfig};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -44,7 +45,7 @@ pub(crate) struct Stand {
 pub(crate) fn route(app: &str, dyno: Option<SocketAddr>) -> Route {
     let state = if dyno.is_some() { DynoState::Up } else { DynoState::Starting };
     let name = DynoName::new(ProcessType::web(), 1);
-    let dynos = vec![Backend { name, generation: 1, state, endpoint: dyno.map(Endpoint) }];
+    let dynos = vec![Backend { name, generation: 1, state, endpoint: dyno.map(Endpoint), traffic: Traffic::default() }];
     let hosts = ["www.example.com", "example.com"].map(HostRule::parse).to_vec();
     Route { app: app.into(), hosts, dynos, ..Route::default() }
 }

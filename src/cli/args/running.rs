@@ -47,13 +47,16 @@ pub(in crate::cli) struct RunDetached {
     /// Dyno size: basic, standard-1x, standard-2x, performance-m, …
     #[arg(short = 's', long, value_name = "SIZE", value_parser = size)]
     pub(in crate::cli) size: Option<DynoSize>,
+    /// Print its log until it ends, and exit with its status
+    #[arg(short = 't', long)]
+    pub(in crate::cli) tail: bool,
 }
 
 impl Run {
     /// The same as `run:detached`.
     pub(in crate::cli) fn detached(self) -> RunDetached {
         let Self { instance, words, process_type, set, rules, .. } = self;
-        RunDetached { instance, words, process_type, set, size: rules.size }
+        RunDetached { instance, words, process_type, set, size: rules.size, tail: false }
     }
 }
 

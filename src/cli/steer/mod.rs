@@ -32,6 +32,8 @@ pub(super) enum SteerError {
     Platform(PlatformError),
     /// In the words of the command itself.
     Said(Code, String),
+    /// A dyno ended with this status, which is the command's own.
+    Exited(u8),
 }
 
 impl From<ClientError> for SteerError {
@@ -77,6 +79,7 @@ pub(super) async fn run(session: &Session, steer: Steer) -> Result<ExitCode, Pla
     match steering.carry_out(steer).await {
         Ok(code) => Ok(super::code(code)),
         Err(SteerError::Platform(error)) => Err(error),
+        Err(SteerError::Exited(status)) => Ok(ExitCode::from(status)),
         Err(error) => Ok(super::code(steering.report(&error))),
     }
 }
@@ -195,6 +198,7 @@ impl Steering<'_> {
             SteerError::Client(error) => (Code::Failed, error.to_string(), None),
             SteerError::Platform(error) => (error.exit_code(), error.to_string(), None),
             SteerError::Said(code, text) => (*code, text.clone(), None),
+            SteerError::Exited(status) => (Code::Failed, format!("the dyno ended with status {status}"), None),
         };
         if printer.json {
             printer.out(&json!({"event": "error", "error": text, "exit_code": code as u8}).to_string());

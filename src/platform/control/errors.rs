@@ -1,5 +1,6 @@
 //! Why a command did not change the running app.
 
+use crate::model::dyno::DynoName;
 use crate::model::process_type::ProcessType;
 use crate::model::release::Version;
 use std::io;
@@ -29,6 +30,9 @@ pub enum ControlError {
         /// What there is.
         running: Vec<String>,
     },
+    /// Another one-off dyno has that name.
+    #[error("there is another {0}")]
+    NameTaken(DynoName),
     /// Not a number of dynos.
     #[error("{0} can have 0 to 100 dynos")]
     BadQuantity(ProcessType),

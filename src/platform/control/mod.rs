@@ -4,6 +4,8 @@
 
 mod errors;
 mod formation;
+mod guest;
+mod measure;
 mod one_off;
 mod refresh;
 mod releases;
@@ -17,6 +19,8 @@ mod tests;
 
 pub use errors::ControlError;
 pub use formation::{Quantity, ScaleUpdate};
+pub use guest::{Arrived, Guest};
+pub use measure::Measured;
 pub use one_off::OneOffRequest;
 pub use refresh::Renewal;
 pub(super) use releases::images_kept;
@@ -34,11 +38,12 @@ use crate::model::formation::Formation;
 use crate::model::process_type::ProcessType;
 use crate::model::release::{Release, Slug, Version};
 use crate::router::table::{Backend, HostRule, Route, Table};
+use crate::router::traffic::Traffic;
 use futures_util::future::{join, join_all};
 use one_off::OneOff;
 use releases::Desk;
 use seat::{Manner, Seat, View, Wanted};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -99,6 +104,8 @@ struct Board {
     released: bool,
     seats: BTreeMap<DynoName, Handle>,
     one_offs: BTreeMap<DynoName, OneOff>,
+    /// How the last of them ended.
+    exits: VecDeque<(DynoName, i32)>,
     turns: u64,
     maintenance: bool,
     preboot: bool,
@@ -124,6 +131,7 @@ impl Control {
             released,
             seats: BTreeMap::new(),
             one_offs: BTreeMap::new(),
+            exits: VecDeque::new(),
             turns: 0,
             maintenance,
             preboot: false,
@@ -359,6 +367,7 @@ impl Board {
             generation: 0,
             state: DynoState::Starting,
             endpoint: None,
+            traffic: Traffic::default(),
         };
         (1..=quantity).map(backend).collect()
     }

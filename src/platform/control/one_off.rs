@@ -1,11 +1,11 @@
-//! One-off dynos that live in the running app and need no client: `run:detached`. Their output goes to the log; they end
-//! by themselves, by `ps:stop`, or with the app.
+//! Dynos beside the formation: those of `run:detached`, which live in the running app and need no client, its release
+//! commands, and the guests of other processes. They end by themselves, by `ps:stop`, or, but for guests, with the app.
 
 #[cfg(test)]
 mod tests;
 
-use super::{Control, ControlError, Deployed, Place, Selector};
-use crate::dyno::{Dyno, DynoStatus, StopKind};
+use super::{Board, Control, ControlError, Deployed, Inner, Place, Selector};
+use crate::dyno::{Dyno, DynoStatus, Gauge, StopKind};
 use crate::model::dyno::{DynoKind, DynoName, DynoSize};
 use crate::model::limits;
 use crate::model::process_type::ProcessType;
@@ -15,6 +15,10 @@ use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Ends that are kept, for those who come late to ask.
+const EXITS_KEPT: usize = 100;
 
 /// A command for a dyno of its own.
 #[derive(Clone, Debug)]
@@ -30,11 +34,19 @@ pub struct OneOffRequest {
     pub env: BTreeMap<String, String>,
 }
 
-/// A one-off dyno that was started.
+/// A dyno beside the formation.
 pub(super) struct OneOff {
-    dyno: Arc<Dyno>,
-    status: watch::Receiver<DynoStatus>,
-    place: Place,
+    pub(super) runs: Runs,
+    pub(super) status: watch::Receiver<DynoStatus>,
+    pub(super) place: Place,
+}
+
+/// Who runs it.
+pub(super) enum Runs {
+    /// This process.
+    Here(Arc<Dyno>),
+    /// Another one, which tells what the dyno is at, and is told to stop it.
+    Elsewhere { status: watch::Sender<DynoStatus>, stop: CancellationToken },
 }
 
 impl OneOff {
@@ -42,13 +54,25 @@ impl OneOff {
         Place { status: self.status.borrow().clone(), ..self.place.clone() }
     }
 
+    /// Who runs elsewhere is not measured from here.
+    pub(super) fn gauge(&self) -> Option<Gauge> {
+        match &self.runs {
+            Runs::Here(dyno) => Some(dyno.gauge()),
+            Runs::Elsewhere { .. } => None,
+        }
+    }
+
     pub(super) fn stop(&self) {
-        self.dyno.stop(StopKind::Down);
+        match &self.runs {
+            Runs::Here(dyno) => dyno.stop(StopKind::Down),
+            Runs::Elsewhere { stop, .. } => stop.cancel(),
+        }
     }
 }
 
-/// Stops all and waits until they have ended; `force` kills those that are left.
-pub(super) async fn end_all(one_offs: Vec<OneOff>, force: impl Future<Output = ()>) {
+/// Stops all that run here and waits until they have ended; `force` kills those that are left.
+pub(super) async fn end_all(mut one_offs: Vec<OneOff>, force: impl Future<Output = ()>) {
+    one_offs.retain(|one| matches!(one.runs, Runs::Here(_)));
     for one in &one_offs {
         one.stop();
     }
@@ -58,7 +82,9 @@ pub(super) async fn end_all(one_offs: Vec<OneOff>, force: impl Future<Output = (
         _ = &mut ended => {}
         () = force => {
             for one in &one_offs {
-                one.dyno.kill();
+                if let Runs::Here(dyno) = &one.runs {
+                    dyno.kill();
+                }
             }
             ended.await;
         }
@@ -93,24 +119,54 @@ impl Control {
                 break name;
             }
         };
-        let one_off = start(&deployed, name.clone(), &runnable, request);
-        let place = one_off.place();
-        self.attend_one_off(name.clone(), one_off.status.clone());
-        board.one_offs.insert(name, one_off);
+        let (dyno, place) = start(&deployed, &name, &runnable, request);
+        self.0.list(&mut board, dyno, place.clone());
         drop(board);
         self.0.tell();
         Ok(place)
     }
 
+    /// Waits until a dyno beside the formation has ended; returns its status, `None` when there is no such dyno or the app
+    /// has stopped.
+    pub async fn exit_of(&self, name: &str) -> Option<i32> {
+        let mut changes = self.changes();
+        loop {
+            changes.borrow_and_update();
+            {
+                let board = self.0.board();
+                let ended = board.exits.iter().rev().find(|(ended, _)| ended.to_string() == name);
+                let lives = board.one_offs.keys().any(|other| other.to_string() == name);
+                if !lives {
+                    return ended.map(|(_, exit)| *exit);
+                }
+            }
+            changes.changed().await.ok()?;
+        }
+    }
+}
+
+impl Inner {
+    /// Lists a release's dyno until it has ended.
+    pub(super) fn list_release(self: &Arc<Self>, dyno: Arc<Dyno>, place: Place) {
+        self.list(&mut self.board(), dyno, place);
+        self.tell();
+    }
+
+    fn list(self: &Arc<Self>, board: &mut Board, dyno: Arc<Dyno>, place: Place) {
+        let (name, status) = (place.name.clone(), dyno.status());
+        self.attend(name.clone(), status.clone());
+        board.one_offs.insert(name, OneOff { runs: Runs::Here(dyno), status, place });
+    }
+
     /// Tells of every change, and forgets the dyno when it has ended.
-    fn attend_one_off(&self, name: DynoName, mut status: watch::Receiver<DynoStatus>) {
-        let inner = Arc::downgrade(&self.0);
+    fn attend(self: &Arc<Self>, name: DynoName, mut status: watch::Receiver<DynoStatus>) {
+        let inner = Arc::downgrade(self);
         tokio::spawn(async move {
             loop {
                 let over = status.changed().await.is_err() || status.borrow_and_update().ended;
                 let Some(inner) = inner.upgrade() else { return };
                 if over {
-                    inner.board().one_offs.remove(&name);
+                    inner.board().forget(&name, status.borrow().exit.map_or(1, |exit| exit.status));
                 }
                 inner.tell();
                 if over {
@@ -121,7 +177,15 @@ impl Control {
     }
 }
 
-impl super::Board {
+impl Board {
+    fn forget(&mut self, name: &DynoName, exit: i32) {
+        self.one_offs.remove(name);
+        self.exits.push_back((name.clone(), exit));
+        if self.exits.len() > EXITS_KEPT {
+            self.exits.pop_front();
+        }
+    }
+
     /// Stops the one-off dynos that are meant. Returns which.
     pub(super) fn stop_one_offs(&self, which: &Selector) -> Vec<DynoName> {
         let meant = self.one_offs.iter().filter(|(name, _)| *which != Selector::All && which.takes(name));
@@ -134,20 +198,17 @@ impl super::Board {
     }
 }
 
-fn start(deployed: &Arc<Deployed>, name: DynoName, runnable: &slate::Runnable, request: &OneOffRequest) -> OneOff {
+fn start(
+    deployed: &Arc<Deployed>,
+    name: &DynoName,
+    runnable: &slate::Runnable,
+    request: &OneOffRequest,
+) -> (Arc<Dyno>, Place) {
     let ground = &deployed.ground;
     ground.api(format!("Starting process with command `{}`", runnable.launch.command));
     let mut release = deployed.release.clone();
     release.config.extend(request.env.clone());
     let dyno = Dyno::start(ground.plan(name.clone(), DynoKind::OneOff, request.size, runnable, &release));
-    let status = dyno.status();
-    let place = Place {
-        name,
-        version: release.version,
-        command: runnable.launch.command.clone(),
-        size: request.size,
-        starts: 1,
-        status: status.borrow().clone(),
-    };
-    OneOff { dyno: Arc::new(dyno), status, place }
+    let place = Place::of(&dyno, &release, runnable, request.size);
+    (Arc::new(dyno), place)
 }

@@ -109,7 +109,12 @@ pub(super) fn work(control: Control, mut queue: mpsc::UnboundedReceiver<Job>, in
     tokio::spawn(async move {
         while let Some(Job { mut deployed, done }) = queue.recv().await {
             let began = Instant::now();
-            let outcome = deploy::carry_out(&deployed, &interrupt).await;
+            let list = |dyno, place| {
+                if let Some(inner) = inner.upgrade() {
+                    inner.list_release(dyno, place);
+                }
+            };
+            let outcome = deploy::carry_out(&deployed, &interrupt, list).await;
             let phase = deployed.slate.release.is_some().then(|| began.elapsed());
             let Some(inner) = inner.upgrade() else { return };
             let status = if outcome.is_ok() { ReleaseStatus::Succeeded } else { ReleaseStatus::Failed };

@@ -2,21 +2,24 @@
 //! Orders are not queued; the newest one counts, so that commands from many terminals end in one state.
 //!
 //! A replacement starts as soon as the old dyno was signalled, and the two overlap (R5.3). With preboot the old one
-//! serves until the new one is up, or its time is over (R5.6).
+//! serves until the new one is up, or its time is over (R5.6), and is told to stop when its last request has ended: an app
+//! that closes its socket at once would drop the connections that wait there.
 
 use super::Deployed;
 use super::terminal::Terminal;
-use crate::dyno::{Attachment, Dyno, DynoStatus, StopKind};
+use crate::dyno::{Attachment, Dyno, DynoStatus, Gauge, StopKind};
 use crate::model::dyno::{DynoKind, DynoName, DynoSize, DynoState};
 use crate::model::limits;
 use crate::model::log::Message;
-use crate::model::release::Version;
+use crate::model::release::{Release, Version};
+use crate::platform::slate::Runnable;
 use crate::router::table::Backend;
+use crate::router::traffic::Traffic;
 use futures_util::future::{FutureExt as _, select_all};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// What a place shall run.
@@ -62,6 +65,20 @@ pub struct Place {
     pub status: DynoStatus,
 }
 
+impl Place {
+    /// Of a dyno beside the formation, which is started once.
+    pub(in crate::platform) fn of(dyno: &Dyno, release: &Release, runnable: &Runnable, size: DynoSize) -> Self {
+        Self {
+            name: dyno.name.clone(),
+            version: release.version,
+            command: runnable.launch.command.clone(),
+            size,
+            starts: 1,
+            status: dyno.status().borrow().clone(),
+        }
+    }
+}
+
 /// What a place shows: itself, and what the router may use of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct View {
@@ -69,6 +86,8 @@ pub(super) struct View {
     /// Which order put the dyno there.
     pub(super) turn: Option<u64>,
     pub(super) backend: Option<Backend>,
+    /// Measures the dyno there.
+    pub(super) gauge: Option<Gauge>,
 }
 
 /// A dyno with what it was started for.
@@ -79,6 +98,10 @@ struct Life {
     /// Lives of this place so far; makes generations unique (G5).
     number: u64,
     cycle: Instant,
+    /// The requests that are there.
+    traffic: Traffic,
+    /// It gets no new requests, and is told to stop when those it has are over, at the latest then.
+    ends: Option<Instant>,
 }
 
 /// The task of one place.
@@ -127,6 +150,7 @@ impl Seat {
                 Some(_) => {}
             }
             self.reap();
+            self.tell_idle();
             self.show();
             let empty = self.current.is_none() && self.next.is_none() && self.leaving.is_empty();
             if empty && let_go {
@@ -161,7 +185,7 @@ impl Seat {
         };
         let lives = current.iter_mut().chain(next.iter_mut().map(|(life, _)| life)).chain(leaving);
         // Those that have ended since they were looked at tell so at once.
-        let changes: Vec<_> = lives.map(|life| life.status.changed().boxed()).collect();
+        let changes: Vec<_> = lives.map(|life| life.news().boxed()).collect();
         let any =
             async { if changes.is_empty() { std::future::pending().await } else { drop(select_all(changes).await) } };
         tokio::select! {
@@ -175,6 +199,9 @@ impl Seat {
 
     /// Nothing is wanted here.
     fn clear(&mut self) {
+        for life in &mut self.leaving {
+            life.tell();
+        }
         let gone: Vec<Life> = self.current.take().into_iter().chain(self.next.take().map(|(life, _)| life)).collect();
         if gone.is_empty() {
             return;
@@ -231,10 +258,22 @@ impl Seat {
     /// The prebooted dyno takes over.
     fn switch(&mut self) {
         let Some((life, _)) = self.next.take() else { return };
+        let limit = life.wanted.deployed.ground.rules.timeouts.first_byte;
         let old = self.current.replace(life);
         self.show();
-        if let Some(old) = old {
-            self.leave(old, StopKind::Down);
+        if let Some(mut old) = old {
+            old.ends = Some(Instant::now() + limit);
+            self.leaving.push(old);
+            self.tell_idle();
+        }
+    }
+
+    /// Tells the dyno that a prebooted one replaced to stop, once it has answered what it was asked.
+    fn tell_idle(&mut self) {
+        for life in &mut self.leaving {
+            if life.traffic.is_over() || life.ends.is_some_and(|ends| Instant::now() >= ends) {
+                life.tell();
+            }
         }
     }
 
@@ -252,7 +291,8 @@ impl Seat {
         if let Some(terminal) = &wanted.terminal {
             terminal.keyboard.send_replace(Some(dyno.keyboard()));
         }
-        Some(Life { status: dyno.status(), dyno, number: self.lives, cycle, wanted })
+        let (status, number, traffic) = (dyno.status(), self.lives, Traffic::default());
+        Some(Life { dyno, status, wanted, number, cycle, traffic, ends: None })
     }
 
     fn leave(&mut self, life: Life, kind: StopKind) {
@@ -282,6 +322,7 @@ impl Seat {
             generation: generation(old.number + 1, 0),
             state: DynoState::Starting,
             endpoint: None,
+            traffic: Traffic::default(),
         });
         self.view.send_replace(view);
         (self.changed)();
@@ -309,11 +350,32 @@ impl Seat {
                 generation: generation(life.number, status.generation),
                 state: status.state,
                 endpoint: status.endpoint.clone(),
+                traffic: life.traffic.clone(),
             })
         });
         let turn = shown.map(|life| life.wanted.turn);
-        self.view.send_replace(View { place, turn, backend });
+        let gauge = shown.map(|life| life.dyno.gauge());
+        self.view.send_replace(View { place, turn, backend, gauge });
         (self.changed)();
+    }
+}
+
+impl Life {
+    /// The next thing to look at here.
+    async fn news(&mut self) {
+        let Self { status, traffic, ends, .. } = self;
+        let Some(ends) = *ends else { return drop(status.changed().await) };
+        tokio::select! {
+            _ = status.changed() => {}
+            _ = timeout_at(ends, traffic.over()) => {}
+        }
+    }
+
+    /// Tells a dyno that was left its last requests to stop.
+    fn tell(&mut self) {
+        if self.ends.take().is_some() {
+            self.dyno.stop(StopKind::Down);
+        }
     }
 }
 

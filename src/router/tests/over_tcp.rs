@@ -7,6 +7,7 @@ use crate::model::endpoint::Endpoint;
 use crate::model::log::{Message, Process, Source};
 use crate::router::config::RouterConfig;
 use crate::router::table::{Backend, Route, Table};
+use crate::router::traffic::Traffic;
 use crate::router::{Listener, Router};
 use futures_util::{SinkExt, StreamExt};
 use std::net::SocketAddr;
@@ -30,7 +31,13 @@ struct Live {
 /// A router with one dyno at this address.
 async fn router(dyno: SocketAddr, config: RouterConfig) -> Live {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let backend = Backend { name: name(1), generation: 1, state: DynoState::Up, endpoint: Some(Endpoint(dyno)) };
+    let backend = Backend {
+        name: name(1),
+        generation: 1,
+        state: DynoState::Up,
+        endpoint: Some(Endpoint(dyno)),
+        traffic: Traffic::default(),
+    };
     let route = Route { app: "shop".into(), dynos: vec![backend], ..Route::default() };
     let (table, seen) = watch::channel(Arc::new(Table { apps: vec![route] }));
     let (log, lines) = mpsc::unbounded_channel();

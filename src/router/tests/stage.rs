@@ -8,6 +8,7 @@ use crate::router::client::{Origin, Protocol};
 use crate::router::config::RouterConfig;
 use crate::router::dial::{Dial, DynoStream};
 use crate::router::table::{Backend, Route, Table};
+use crate::router::traffic::Traffic;
 use crate::router::{Shared, connection, http2};
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -86,7 +87,7 @@ fn address(number: u32) -> SocketAddr {
 
 pub(super) fn backend(number: u32, state: DynoState) -> Backend {
     let endpoint = (state == DynoState::Up).then(|| Endpoint(address(number)));
-    Backend { name: name(number), generation: 1, state, endpoint }
+    Backend { name: name(number), generation: 1, state, endpoint, traffic: Traffic::default() }
 }
 
 impl Stage {

@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::model::dyno::DynoState;
 use crate::model::endpoint::Endpoint;
 use crate::router::table::{Backend, Route, Table};
+use crate::router::traffic::Traffic;
 use crate::router::{Listener, Router};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -99,7 +100,7 @@ impl Dyno {
 
     fn backend(&self, state: DynoState) -> Backend {
         let endpoint = (state == DynoState::Up).then_some(Endpoint(self.address));
-        Backend { name: name(self.number), generation: self.generation, state, endpoint }
+        Backend { name: name(self.number), generation: self.generation, state, endpoint, traffic: Traffic::default() }
     }
 }
 
