@@ -1,5 +1,5 @@
 //! The ledger: which images were tested and how that went, which version names which image, and what was pushed where.
-//! `ledger.jsonl` in the app's state folder; [`chain`] has the form of its lines.
+//! `ledger.jsonl` in the app's state folder; `chain` has the form of its lines.
 //!
 //! An image is meant by its config digest, the one name that build, test, push and release have in common (R1.1). The
 //! ledger vouches for what passed, and for nothing from its first wrong line on.

@@ -109,14 +109,13 @@ impl Job {
             let app = app.unwrap_or_else(|error| Err(PlatformError::io("run the app")(std::io::Error::other(error))));
             match (outcome, app) {
                 // Why it was interrupted, the tests know.
-                (Some(outcome), Err(PlatformError::Interrupted)) => outcome,
+                (Some(outcome), Ok(_) | Err(PlatformError::Interrupted)) => outcome,
                 (None, Err(PlatformError::Interrupted)) => tests.await,
                 (Some(Outcome::Passed), Err(error)) => Outcome::Stopped(error),
                 (Some(outcome), Err(error)) => {
                     project.report.note(format!("the app was not taken down as it should be: {error}"));
                     outcome
                 }
-                (Some(outcome), Ok(_)) => outcome,
                 (None, app) => {
                     // Commands that still run are ended too.
                     interrupter.ask(OVER);
