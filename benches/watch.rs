@@ -4,7 +4,8 @@
 //! Needs a Docker engine on this machine's own Linux, its client, and the images the examples are built from. What it
 //! makes it removes.
 //!
-//! `cargo bench --bench watch`, or for one example `cargo bench --bench watch -- python-web`
+//! `cargo bench --bench watch`, or for one example `cargo bench --bench watch -- python-web`; fewer or more rounds:
+//! `cargo bench --bench watch -- python-web 3`. `DYNOSIM_BENCHED=PATH` measures another dynosim than the one just built.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
 #![allow(clippy::disallowed_methods, reason = "there is no runtime whose thread a sleep could block")]
 
@@ -26,7 +27,12 @@ use tokio::time::Instant;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 10;
+/// It takes longer than all others together.
+const COMPOSE_ROUNDS: usize = 3;
+const AGAIN_ROUNDS: usize = 5;
+/// Files that are written at once.
+const MANY: usize = 1000;
 const TICK: Duration = Duration::from_millis(1);
 /// How Linux counts processor time for everybody who asks.
 const TICKS_A_SECOND: u64 = 100;
@@ -53,79 +59,121 @@ fn main() -> Result<()> {
         println!("no engine answers at {}", socket().display());
         return Ok(());
     }
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    for example in EXAMPLES.iter().filter(|one| wanted.is_empty() || wanted.iter().any(|word| word == one.name)) {
-        measure(example)?;
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let (numbers, wanted): (Vec<_>, Vec<_>) = words.iter().partition(|word| word.parse::<usize>().is_ok());
+    let rounds = numbers.first().and_then(|word| word.parse().ok()).unwrap_or(ROUNDS).max(1);
+    for example in EXAMPLES.iter().filter(|one| wanted.is_empty() || wanted.iter().any(|word| *word == one.name)) {
+        measure(example, rounds)?;
     }
     Ok(())
 }
 
-fn measure(example: &Example) -> Result<()> {
+/// What the rounds came to.
+#[derive(Default)]
+struct Times {
+    start: Vec<Duration>,
+    sync: Vec<Duration>,
+    by_hand: Vec<Duration>,
+    rebuild: Vec<Duration>,
+    composed: Vec<Duration>,
+}
+
+fn measure(example: &Example, rounds: usize) -> Result<()> {
     let own = Project::of(example)?;
     let hand = Project::of(example)?;
     let tag = format!("dynosim-bench-watch/{}:{}", example.name, std::process::id());
     let compose = Command::new("docker-compose").arg("version").output().is_ok_and(|output| output.status.success());
-    let mut times = [const { Vec::new() }; 5];
+    let mut times = Times::default();
+    let before = load()?;
     hand.build(&tag)?;
     let up = Up::start(&own)?;
     up.answers("from")?;
-    for round in 0..ROUNDS {
-        let (sync, build) = (format!("sync {round}"), format!("build {round}"));
-        // A container of the image as it is: created, started, booted.
-        let began = Instant::now();
-        let container = Container::start(&tag, example.command)?;
-        until(container.address()?, "from")?;
-        times[0].push(began.elapsed());
-        drop(container);
-        let began = Instant::now();
-        own.edit(example, &sync)?;
-        up.answers(&sync)?;
-        times[1].push(began.elapsed());
-        sleep(REST);
-        // Another Dockerfile: nothing but a build will do. Its steps before the sources come from the cache, for both.
-        let began = Instant::now();
-        own.edit(example, &build)?;
-        own.append("Dockerfile", &format!("# {round}\n"))?;
-        up.answers(&build)?;
-        times[2].push(began.elapsed());
-        sleep(REST);
-        let began = Instant::now();
-        hand.edit(example, &build)?;
-        hand.append("Dockerfile", &format!("# {round}\n"))?;
-        hand.build(&tag)?;
-        let container = Container::start(&tag, example.command)?;
-        until(container.address()?, &build)?;
-        times[3].push(began.elapsed());
-        drop(container);
-        if compose {
-            times[4].push(hand.compose(example, &format!("compose {round}"))?);
+    for number in 0..rounds {
+        round(example, (&own, &hand), &up, (number, &tag), &mut times)?;
+        if compose && number < COMPOSE_ROUNDS {
+            times.composed.push(hand.compose(example, &format!("compose {number}"))?);
         }
     }
-    let before = up.cpu()?;
+    let _ = api("DELETE", &format!("/images/{tag}?force=true"), None);
+    println!("{}: from the edit to the new answer, medians of {rounds} rounds", example.name);
+    println!("  create, start and boot, by the API        {}", shown(&times.start));
+    println!(
+        "  dynosim, synced                           {}   {}",
+        shown(&times.sync),
+        above(&times.sync, &times.start)
+    );
+    println!("  docker build, create, start and boot      {}", shown(&times.by_hand));
+    println!(
+        "  dynosim, rebuilt                          {}   {}",
+        shown(&times.rebuild),
+        above(&times.rebuild, &times.by_hand)
+    );
+    if compose {
+        let rounds = times.composed.len();
+        println!("  docker-compose up --build -d              {}   of {rounds} rounds", shown(&times.composed));
+    } else {
+        println!("  docker-compose is not there: left out");
+    }
+    let began = up.cpu()?;
     sleep(IDLE);
-    let idle = up.cpu()?.saturating_sub(before);
+    let idle = up.cpu()?.saturating_sub(began);
+    println!("  processor time while nothing happens      {:>7} ms in {} s", idle.as_millis(), IDLE.as_secs());
+    for word in ["ps", "config"] {
+        let asked: Result<Vec<Duration>> = (0..rounds).map(|_| own.ask(word)).collect();
+        println!("  dynosim {word:<34}{}", shown(&asked?));
+    }
+    let restarts = up.restarts()?;
+    own.write_many()?;
+    own.edit(example, "many")?;
+    up.answers("many")?;
+    sleep(REST);
+    println!("  {MANY} files and the source at once: restarts {:>4}", up.restarts()? - restarts);
     drop(up);
     let mut again = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..AGAIN_ROUNDS {
         let began = Instant::now();
         let up = Up::start(&own)?;
         up.answers("from")?;
         again.push(began.elapsed());
     }
-    let _ = api("DELETE", &format!("/images/{tag}?force=true"), None);
-    let [start, sync, build, by_hand, composed] = times;
-    println!("{}: from the edit to the new answer, medians of {ROUNDS} rounds", example.name);
-    println!("  create, start and boot, by the API        {}", shown(&start));
-    println!("  dynosim, synced                           {}   above it {}", shown(&sync), above(&sync, &start));
-    println!("  docker build, create, start and boot      {}", shown(&by_hand));
-    println!("  dynosim, rebuilt                          {}   above it {}", shown(&build), above(&build, &by_hand));
-    if compose {
-        println!("  docker-compose up --build -d              {}", shown(&composed));
-    } else {
-        println!("  docker-compose is not there: left out");
-    }
     println!("  dynosim up again, nothing changed         {}", shown(&again));
-    println!("  processor time while nothing happens      {} ms in {} s", idle.as_millis(), IDLE.as_secs());
+    println!("  load average before and after              {before}, {}", load()?);
+    Ok(())
+}
+
+fn round(
+    example: &Example,
+    (own, hand): (&Project, &Project),
+    up: &Up,
+    (number, tag): (usize, &str),
+    times: &mut Times,
+) -> Result<()> {
+    let (sync, build) = (format!("sync {number}"), format!("build {number}"));
+    // A container of the image as it is: created, started, booted.
+    let began = Instant::now();
+    let container = Container::start(tag, example.command)?;
+    until(container.address()?, "from")?;
+    times.start.push(began.elapsed());
+    drop(container);
+    let began = Instant::now();
+    own.edit(example, &sync)?;
+    up.answers(&sync)?;
+    times.sync.push(began.elapsed());
+    sleep(REST);
+    // Another Dockerfile: nothing but a build will do. Its steps before the sources come from the cache, for both.
+    let began = Instant::now();
+    own.edit(example, &build)?;
+    own.append("Dockerfile", &format!("# {number}\n"))?;
+    up.answers(&build)?;
+    times.rebuild.push(began.elapsed());
+    sleep(REST);
+    let began = Instant::now();
+    hand.edit(example, &build)?;
+    hand.append("Dockerfile", &format!("# {number}\n"))?;
+    hand.build(tag)?;
+    let container = Container::start(tag, example.command)?;
+    until(container.address()?, &build)?;
+    times.by_hand.push(began.elapsed());
     Ok(())
 }
 
@@ -166,6 +214,33 @@ impl Project {
         Ok(())
     }
 
+    /// As a checkout or a code generator does it.
+    fn write_many(&self) -> Result<()> {
+        let folder = self.dir.join("generated");
+        fs::create_dir(&folder)?;
+        Ok((0..MANY).try_for_each(|number| fs::write(folder.join(format!("{number}.txt")), "generated"))?)
+    }
+
+    /// A command beside the running `up`, until it has ended.
+    fn ask(&self, word: &str) -> Result<Duration> {
+        let began = Instant::now();
+        let output = self.dynosim(&[word]).output()?;
+        let took = began.elapsed();
+        if output.status.success() {
+            Ok(took)
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned().into())
+        }
+    }
+
+    fn dynosim(&self, words: &[&str]) -> Command {
+        let program = std::env::var_os("DYNOSIM_BENCHED").unwrap_or_else(|| env!("CARGO_BIN_EXE_dynosim").into());
+        let mut command = Command::new(program);
+        command.args(words).current_dir(&self.dir).env("XDG_STATE_HOME", self.home.path().join("state"));
+        command.stdin(Stdio::null());
+        command
+    }
+
     fn build(&self, tag: &str) -> Result<()> {
         let built = Command::new("docker").args(["build", "-q", "-t", tag, "."]).current_dir(&self.dir).output()?;
         if built.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&built.stderr).into_owned().into()) }
@@ -202,9 +277,7 @@ impl Project {
 
 impl Drop for Project {
     fn drop(&mut self) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dynosim"));
-        command.args(["down", "--images"]).current_dir(&self.dir).env("XDG_STATE_HOME", self.home.path().join("state"));
-        let _ = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let _ = self.dynosim(&["down", "--images"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
 }
 
@@ -212,15 +285,21 @@ impl Drop for Project {
 struct Up {
     child: Child,
     port: u16,
+    printed: PathBuf,
 }
 
 impl Up {
     fn start(project: &Project) -> Result<Self> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dynosim"));
-        command.args(["up", "--port", &port.to_string()]).current_dir(&project.dir);
-        command.env("XDG_STATE_HOME", project.home.path().join("state")).stdin(Stdio::null());
-        Ok(Self { child: command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?, port })
+        let printed = project.home.path().join("printed");
+        let mut command = project.dynosim(&["up", "--port", &port.to_string()]);
+        command.stdout(fs::File::create(&printed)?).stderr(Stdio::null());
+        Ok(Self { child: command.spawn()?, port, printed })
+    }
+
+    /// How often its dyno was restarted so far.
+    fn restarts(&self) -> Result<usize> {
+        Ok(fs::read_to_string(&self.printed)?.matches("heroku[web.1]: Restarting").count())
     }
 
     fn answers(&self, text: &str) -> Result<()> {
@@ -274,6 +353,13 @@ fn shown(times: &[Duration]) -> String {
     format!("{:>7} ms", median(times).as_millis())
 }
 
+/// By how much each was above the other of its round: the load of the machine was about the same for both.
 fn above(times: &[Duration], peer: &[Duration]) -> String {
-    format!("{} ms", median(times).saturating_sub(median(peer)).as_millis())
+    let above: Vec<Duration> = times.iter().zip(peer).map(|(one, other)| one.saturating_sub(*other)).collect();
+    format!("above it {} ms", median(&above).as_millis())
+}
+
+/// Of the last minute.
+fn load() -> Result<String> {
+    Ok(fs::read_to_string("/proc/loadavg")?.split(' ').next().unwrap_or_default().to_owned())
 }

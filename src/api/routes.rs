@@ -84,6 +84,7 @@ async fn own(shared: &Shared, call: &Call, path: &[&str]) -> Answer {
             let dynos = subject.control.cycle(&Selector::parse(&which.dynos))?;
             json(StatusCode::ACCEPTED, &Cycled { dynos: dynos.iter().map(ToString::to_string).collect() })
         }
+        ("GET", ["usage"]) => ok(&subject.usage().await),
         ("POST", ["one-offs"]) => {
             let NewGuest { number, command, size, state } = call.json()?;
             let size = DynoSize::named(&size).ok_or_else(|| no_such_size(&size))?;
@@ -101,7 +102,7 @@ async fn own(shared: &Shared, call: &Call, path: &[&str]) -> Answer {
             subject.control.guest_is(name, guest_state(&call.json::<GuestState>()?.state)?)?;
             ok(&object!({}))
         }
-        (_, ["events" | "wait" | "cycle" | "one-offs"] | ["one-offs", _]) => Err(Fault::method()),
+        (_, ["events" | "wait" | "cycle" | "usage" | "one-offs"] | ["one-offs", _]) => Err(Fault::method()),
         _ => Err(Fault::not_found("The requested API endpoint was not found.")),
     }
 }

@@ -312,6 +312,17 @@ pub struct Waited {
     pub crashed: Vec<String>,
 }
 
+/// What a dyno uses, as `GET /dynosim/usage` lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DynoUsage {
+    /// `web.1`
+    pub name: String,
+    /// Bytes that count against the quota (R5.7); null while it does not run.
+    pub memory: Option<u64>,
+    /// The memory quota of its size, in bytes.
+    pub memory_quota: u64,
+}
+
 /// The answer of `POST /dynosim/cycle`: which dynos.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cycled {

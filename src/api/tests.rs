@@ -3,6 +3,7 @@
 use super::request::Call;
 use super::server::{Server, Shared};
 use super::{APP, Client, ClientError, Subject, routes, shapes};
+use crate::engine::Usage;
 use crate::engine::fake::{FakeEngine, Script, usual_image};
 use crate::platform::control::scene::{Scene, binds, s};
 use http_body_util::BodyExt;
@@ -112,6 +113,23 @@ async fn resources_have_the_fields_that_heroku_s_client_reads() {
     );
     assert_eq!((&releases[0]["current"], &releases[0]["status"]), (&json!(true), &json!("succeeded")));
     assert_eq!(stage.get("/apps/shop/config-vars").await, json!({"KEEP": "1", "MODE": "test"}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn r5_7_usage_is_measured_when_asked_and_null_for_a_dyno_that_does_not_run() {
+    let used = |rss: u64, cache: u64| Usage { rss: rss << 20, cache: cache << 20, ..Usage::default() };
+    let web = Script::new().memory(used(41, 9)).bind().after(s(30)).memory(used(600, 9));
+    let engine = FakeEngine::new().script("web", web).script("worker", Script::new().exit(1));
+    let stage = Stage::of(Scene::up(engine).await);
+    let quota = 512_u64 << 20;
+    let one = |name: &str, memory: Value| json!({"name": name, "memory": memory, "memory_quota": quota});
+    assert_eq!(stage.get("/dynosim/usage").await, json!([one("web.1", json!(50_u64 << 20))]));
+    stage.scene.scale("worker=1").unwrap();
+    sleep(s(31)).await;
+    let crashed = stage.get("/dynosim/usage").await;
+    // Cache that the quota has no room for does not count.
+    assert_eq!(crashed, json!([one("web.1", json!(600_u64 << 20)), one("worker.1", Value::Null)]));
+    assert!(stage.refusal("POST", "/dynosim/usage", json!({})).await.starts_with("405 "));
 }
 
 #[tokio::test(start_paused = true)]

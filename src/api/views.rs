@@ -2,12 +2,13 @@
 
 use super::Subject;
 use super::shapes::{
-    Account, App, Dyno, Feature, Formation, Id, LogSession, Named, Person, Release, ReleaseRef, Waited, id_of,
+    Account, App, Dyno, DynoUsage, Feature, Formation, Id, LogSession, Named, Person, Release, ReleaseRef, Waited,
+    id_of,
 };
 use crate::model::dyno::DynoState;
 use crate::model::process_type::ProcessType;
 use crate::model::release::{self, ReleaseStatus, Version};
-use crate::platform::control::Place;
+use crate::platform::control::{Measured, Place};
 use std::collections::BTreeMap;
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -89,13 +90,30 @@ impl Subject {
 
     /// The dynos of the formation, in the order of their names; then those beside it.
     pub(super) fn dynos(&self) -> Vec<Dyno> {
+        let wanted = self.wanted();
+        self.control.places().iter().filter(|place| wanted(place)).map(|place| self.dyno(place)).collect()
+    }
+
+    /// What they use, measured now.
+    pub(super) async fn usage(&self) -> Vec<DynoUsage> {
+        let measured = self.control.measure().await;
+        let wanted = self.wanted();
+        let one = |measured: &Measured| DynoUsage {
+            name: measured.place.name.to_string(),
+            memory: measured.memory,
+            memory_quota: measured.place.size.quota,
+        };
+        measured.iter().filter(|measured| wanted(&measured.place)).map(one).collect()
+    }
+
+    /// Which places are listed: those of the formation, and one-off dynos.
+    fn wanted(&self) -> impl Fn(&Place) -> bool {
         let formation = self.control.formation();
-        let wanted = |place: &Place| {
+        move |place| {
             let scale = formation.get(&place.name.process_type);
             let of = &place.name.process_type;
             *of == ProcessType::run() || of.is_release() || scale.is_some_and(|s| place.name.number <= s.quantity)
-        };
-        self.control.places().iter().filter(|place| wanted(place)).map(|place| self.dyno(place)).collect()
+        }
     }
 
     pub(super) fn dyno(&self, place: &Place) -> Dyno {

@@ -94,6 +94,10 @@ pub(super) enum Command {
     Up(Up),
     /// Show the log of a running `up`; Ctrl-C leaves, and the app goes on
     Attach(Attach),
+    /// Show the running app on the whole screen: dynos, releases, log, and keys that steer it
+    ///
+    /// The keys are those of less, htop and k9s: j k or arrows, Tab, / n N, f follow, g G, Enter, : commands, ? help, q quit.
+    Ui(Attach),
     /// Stop the app's `up`, wherever it runs, and clean up after killed ones
     Down(Down),
     /// Build the images, as `up` would
@@ -138,7 +142,7 @@ impl Command {
             Self::Build(args) => &args.instance,
             Self::Run(args) => &args.instance,
             Self::Explain(args) => &args.instance,
-            Self::Attach(args) => &args.instance,
+            Self::Attach(args) | Self::Ui(args) => &args.instance,
             Self::PsExec(args) => &args.instance,
             Self::Steer(args) => args.instance()?,
             Self::Logs(_) | Self::Trust(_) | Self::Doctor | Self::Completion { .. } => return None,

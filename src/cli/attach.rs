@@ -58,9 +58,11 @@ fn runs(state: &StateDir, run: &str) -> bool {
 
 /// No `up` of this app runs.
 pub(super) fn none_runs(session: &Session) -> PlatformError {
+    PlatformError::Unable { reason: "this app does not run".into(), help: how_to_start(session) }
+}
+
+/// How an app that does not run is started.
+pub(super) fn how_to_start(session: &Session) -> String {
     let name = session.common.name.as_ref().map(|name| format!(" -n {name}")).unwrap_or_default();
-    PlatformError::Unable {
-        reason: "this app does not run".into(),
-        help: format!("start it with `dynosim up{name}`, or with `dynosim up -d{name}` in the background"),
-    }
+    format!("start it with `dynosim up{name}`, or with `dynosim up -d{name}` in the background")
 }

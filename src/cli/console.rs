@@ -8,7 +8,7 @@ use super::hand::Steer;
 use super::keys::{self, Action, Key, Seat, decode};
 use super::line_editor::{LineEditor, Typed};
 use super::printer::Printer;
-use super::remote::Remote;
+use super::remote::{Remote, Said};
 use super::terminal;
 use super::tty::{self, Mode, Terminal};
 use super::typing;
@@ -76,7 +76,7 @@ impl Console {
     /// Takes the terminal and begins.
     pub(super) fn begin(self) -> std::io::Result<Guard> {
         let (keys, pressed) = mpsc::channel(16);
-        let terminal = Terminal::take(keys)?;
+        let terminal = Terminal::take(Mode::Keys, keys)?;
         self.report.tell(News::Hint(keys::hint(self.hand.seat())));
         Ok(Guard(tokio::spawn(async move {
             let _terminal = terminal;
@@ -110,6 +110,10 @@ impl Console {
         self.report.note(text);
     }
 
+    fn note_said(&self, said: Said) {
+        self.note(said.unwrap_or_else(|reason| reason));
+    }
+
     /// Does what a key means at once, or asks for what it needs.
     async fn on_key(&mut self, key: Key) -> Option<(Ask, LineEditor)> {
         let ask = |ask, text: &str| Some((ask, LineEditor::new(text)));
@@ -131,7 +135,7 @@ impl Console {
                 return ask(Ask::Scale, &format!("scale ({}): ", remote.formation().await));
             }
             (Action::Maintenance, Hand::Up(steer)) => self.note(steer.toggle_maintenance()),
-            (Action::Maintenance, Hand::Attached(remote, _)) => self.note(remote.toggle_maintenance().await),
+            (Action::Maintenance, Hand::Attached(remote, _)) => self.note_said(remote.toggle_maintenance().await),
             (Action::Rebuild, Hand::Up(steer)) => {
                 let (rebuilding, printer, report) = (steer.rebuild(), self.printer, self.report.clone());
                 tokio::spawn(async move {
@@ -177,8 +181,8 @@ impl Console {
                 self.note(if text.is_empty() { "all dynos".into() } else { format!("only {text}") });
             }
             (Ask::Restart, Hand::Up(steer)) => self.note(steer.restart(text)),
-            (Ask::Restart, Hand::Attached(remote, _)) => self.note(remote.restart(text).await),
-            (Ask::Scale, Hand::Attached(remote, _)) if !text.is_empty() => self.note(remote.scale(text).await),
+            (Ask::Restart, Hand::Attached(remote, _)) => self.note_said(remote.restart(text).await),
+            (Ask::Scale, Hand::Attached(remote, _)) if !text.is_empty() => self.note_said(remote.scale(text).await),
             (Ask::Scale, Hand::Up(steer)) if !text.is_empty() => self.note(steer.scale(text)),
             (Ask::Type, Hand::Up(steer)) => {
                 let focused = self.view.focused();

@@ -1,4 +1,4 @@
-//! Keys at the terminal of an `up` or `attach`: bytes to keys, keys to actions, and the lines that explain them. Pure.
+//! Keys at the terminal of an `up`, `attach` or `ui`: bytes to keys, keys to actions, and the lines that explain them. Pure.
 
 /// A key, as far as dynosim tells them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,20 @@ pub(super) enum Key {
     EraseLine,
     /// Ctrl-W
     EraseWord,
-    /// Arrows, function keys and other things without a meaning here.
+    Up,
+    Down,
+    Left,
+    Right,
+    PageUp,
+    PageDown,
+    Home,
+    End,
+    Tab,
+    /// Shift-Tab
+    BackTab,
+    /// Ctrl and this letter, where it has no name above.
+    Ctrl(char),
+    /// Function keys and other things without a meaning here.
     Other,
 }
 
@@ -29,10 +42,9 @@ pub(super) fn decode(bytes: &[u8]) -> Vec<Key> {
             '\x17' => Key::EraseWord,
             '\x07' => Key::Escape,
             '\x1b' if rest.peek().is_none() => Key::Escape,
-            '\x1b' => {
-                skip_sequence(&mut rest);
-                Key::Other
-            }
+            '\x1b' => sequence(&mut rest),
+            '\t' => Key::Tab,
+            c @ '\x01'..='\x1a' => Key::Ctrl(char::from(b'a' + (c as u8) - 1)),
             c if c.is_control() => Key::Other,
             c => Key::Char(c),
         });
@@ -40,15 +52,36 @@ pub(super) fn decode(bytes: &[u8]) -> Vec<Key> {
     keys
 }
 
-/// What follows an escape: `[` or `O`, parameters, and one final letter; or one character with Alt.
-fn skip_sequence(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
-    if rest.next().is_some_and(|c| c == '[' || c == 'O') {
-        for c in rest.by_ref() {
-            if ('@'..='~').contains(&c) {
-                return;
+/// What follows an escape: `[` or `O`, parameters, and one final letter; or one character with Alt. Whether Shift or Ctrl
+/// was held too makes no difference.
+fn sequence(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Key {
+    if !rest.next().is_some_and(|c| c == '[' || c == 'O') {
+        return Key::Other;
+    }
+    let mut number = String::new();
+    for c in rest.by_ref() {
+        match c {
+            'A' => return Key::Up,
+            'B' => return Key::Down,
+            'C' => return Key::Right,
+            'D' => return Key::Left,
+            'H' => return Key::Home,
+            'F' => return Key::End,
+            'Z' => return Key::BackTab,
+            '~' => {
+                return match number.split(';').next() {
+                    Some("1" | "7") => Key::Home,
+                    Some("4" | "8") => Key::End,
+                    Some("5") => Key::PageUp,
+                    Some("6") => Key::PageDown,
+                    _ => Key::Other,
+                };
             }
+            '@'..='}' => return Key::Other,
+            c => number.push(c),
         }
     }
+    Key::Other
 }
 
 /// What a key does.
@@ -143,9 +176,11 @@ mod tests {
     #[test]
     fn bytes_become_keys_and_a_sequence_is_one() {
         assert_eq!(decode(b"ab\r"), [Key::Char('a'), Key::Char('b'), Key::Enter]);
-        assert_eq!(decode(b"\x1b[A\x1bOP\x1b[1;5Cx"), [Key::Other, Key::Other, Key::Other, Key::Char('x')]);
+        assert_eq!(decode(b"\x1b[A\x1bOP\x1b[1;5Cx"), [Key::Up, Key::Other, Key::Right, Key::Char('x')]);
         assert_eq!(decode(b"\x1b"), [Key::Escape]);
-        assert_eq!(decode(b"\x7f\x15\x17\x01"), [Key::Backspace, Key::EraseLine, Key::EraseWord, Key::Other]);
+        assert_eq!(decode(b"\x7f\x15\x17\x01"), [Key::Backspace, Key::EraseLine, Key::EraseWord, Key::Ctrl('a')]);
+        assert_eq!(decode(b"\x1b[5~\x1b[6;2~\x1bOH\x1b[4~"), [Key::PageUp, Key::PageDown, Key::Home, Key::End]);
+        assert_eq!(decode(b"\t\x1b[Z\x1b[3~\x04"), [Key::Tab, Key::BackTab, Key::Other, Key::Ctrl('d')]);
         assert_eq!(decode("ö".as_bytes()), [Key::Char('ö')]);
         assert_eq!(decode(b"\x1b[").len(), 1, "a sequence that was cut off is no letter");
     }

@@ -38,7 +38,7 @@ impl LineEditor {
             }
             Key::Enter => return Typed::Done(std::mem::take(&mut self.text)),
             Key::Escape => return Typed::Cancelled,
-            Key::Backspace | Key::Other => {}
+            _ => {}
         }
         Typed::More
     }

@@ -33,6 +33,7 @@ mod terminal;
 mod trust;
 mod tty;
 mod typing;
+mod ui;
 mod up;
 mod view;
 mod wait;
@@ -96,6 +97,7 @@ async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError>
         Command::Up(args) if args.detach && !background => detach::run(&session).await,
         Command::Up(args) => up::run(&session, args).await,
         Command::Attach(_) => attach::run(&session).await,
+        Command::Ui(_) => ui::run(&session).await,
         Command::PsExec(args) => ps_exec::run(&session, args).await,
         Command::Down(args) => down::run(&session, args).await,
         Command::Build(args) => build::run(&session, args).await,

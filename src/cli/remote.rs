@@ -1,23 +1,39 @@
-//! What the keys of an `attach` ask of the app, through its API: each answers with a line for the user.
+//! What the keys of an `attach` and a `ui` ask of the app, through its API: each answers with a line for the user.
 
 use super::hand;
 use crate::api::client::part;
-use crate::api::shapes::{App, Formation, FormationUpdate, FormationUpdates};
+use crate::api::shapes::{App, Formation, FormationUpdate, FormationUpdates, Release};
 use crate::api::{APP, Client, ClientError};
 use crate::platform::control::{Quantity, ScaleUpdate};
 use crate::platform::state::StateDir;
 use serde_json::{Value, json};
 
 /// A hand on the app of another process.
+#[derive(Clone)]
 pub(super) struct Remote {
     pub(super) state: StateDir,
 }
 
+/// What is said to the user: it is done, or why not.
+pub(super) type Said = Result<String, String>;
+
 impl Remote {
-    pub(super) async fn restart(&self, which: &str) -> String {
+    pub(super) async fn restart(&self, which: &str) -> Said {
         let path = if which.is_empty() { format!("{APP}/dynos") } else { format!("{APP}/dynos/{}", part(which)) };
         let asked = async { Client::connect(&self.state).await?.delete(&path).await };
         said(asked.await.map(|_| format!("restarting {}", if which.is_empty() { "all dynos" } else { which })))
+    }
+
+    pub(super) async fn stop(&self, which: &str) -> Said {
+        let path = format!("{APP}/dynos/{}/actions/stop", part(which));
+        let asked = async { Client::connect(&self.state).await?.post::<Value>(&path, &json!({})).await };
+        said(asked.await.map(|_| format!("stopping {which}; a dyno of the formation starts again")))
+    }
+
+    pub(super) async fn rollback(&self, to: u64) -> Said {
+        let path = format!("{APP}/releases");
+        let asked = async { Client::connect(&self.state).await?.post(&path, &json!({ "release": to })).await };
+        said(asked.await.map(|made: Release| format!("rolling back to v{to}, as v{}", made.version)))
     }
 
     /// `web=1 worker=0`; empty when the app does not say.
@@ -26,27 +42,26 @@ impl Remote {
         asked.await.map(|formation: Vec<Formation>| words(&formation)).unwrap_or_default()
     }
 
-    pub(super) async fn scale(&self, text: &str) -> String {
-        let updates = match hand::updates(text) {
-            Ok(updates) => FormationUpdates { updates: updates.iter().map(wish).collect() },
-            Err(reason) => return reason,
-        };
+    pub(super) async fn scale(&self, text: &str) -> Said {
+        let updates = FormationUpdates { updates: hand::updates(text)?.iter().map(wish).collect() };
         let asked = async { Client::connect(&self.state).await?.patch(&format!("{APP}/formation"), &updates).await };
         said(asked.await.map(|formation: Vec<Formation>| format!("now running {}", words(&formation))))
     }
 
-    pub(super) async fn toggle_maintenance(&self) -> String {
-        let asked = async {
-            let mut client = Client::connect(&self.state).await?;
-            let before: App = client.get(APP).await?;
-            client.patch::<App>(APP, &json!({"maintenance": !before.maintenance})).await
-        };
-        said(asked.await.map(|now| hand::maintenance(now.maintenance).to_owned()))
+    pub(super) async fn toggle_maintenance(&self) -> Said {
+        let asked = async { Client::connect(&self.state).await?.get(APP).await };
+        let before: App = asked.await.map_err(|error: ClientError| error.to_string())?;
+        self.set_maintenance(!before.maintenance).await
+    }
+
+    pub(super) async fn set_maintenance(&self, on: bool) -> Said {
+        let asked = async { Client::connect(&self.state).await?.patch(APP, &json!({"maintenance": on})).await };
+        said(asked.await.map(|now: App| hand::maintenance(now.maintenance).to_owned()))
     }
 }
 
-fn said(answer: Result<String, ClientError>) -> String {
-    answer.unwrap_or_else(|error| error.to_string())
+fn said(answer: Result<String, ClientError>) -> Said {
+    answer.map_err(|error| error.to_string())
 }
 
 fn words(formation: &[Formation]) -> String {

@@ -2,15 +2,19 @@
 //! this program does not have it: after its end, a panic, Ctrl-Z.
 
 use bytes::Bytes;
+use ratatui::crossterm::cursor::{Hide, Show};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::style::ResetColor;
+use ratatui::crossterm::terminal::{Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, getpgrp, getpid, kill_process};
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Between looks whether the terminal is ours: the shell may have put this job into the background.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
@@ -26,12 +30,35 @@ pub(super) enum Mode {
     Keys = 1,
     /// Every key comes as it is.
     Raw = 2,
+    /// As with `Keys`, on a screen of its own: what was there before comes back afterwards.
+    Screen = 3,
 }
 
 /// What is wanted; there is one terminal.
 static WANTED: AtomicU8 = AtomicU8::new(Mode::Before as u8);
 /// How it was, and how it is.
 static HELD: Mutex<Option<(Termios, u8)>> = Mutex::new(None);
+
+/// Whether the screen of one's own is shown; another number each time it is.
+static SCREEN: LazyLock<watch::Sender<Option<u64>>> = LazyLock::new(|| watch::channel(None).0);
+
+/// Whether the screen of one's own is there, now and as that changes: with another number it has nothing on it.
+pub(super) fn screen() -> watch::Receiver<Option<u64>> {
+    SCREEN.subscribe()
+}
+
+/// Puts the screen of one's own there, or takes it away.
+fn show_screen(on: bool) -> io::Result<()> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    if on {
+        execute!(io::stdout(), EnterAlternateScreen, Hide, Clear(ClearType::All))?;
+        SCREEN.send_replace(Some(COUNT.fetch_add(1, Ordering::Relaxed)));
+    } else if SCREEN.borrow().is_some() {
+        SCREEN.send_replace(None);
+        execute!(io::stdout(), ResetColor, Show, LeaveAlternateScreen)?;
+    }
+    Ok(())
+}
 
 fn held() -> MutexGuard<'static, Option<(Termios, u8)>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
@@ -49,7 +76,7 @@ pub(super) struct Terminal(());
 
 impl Terminal {
     /// Takes the terminal. Keys come through `to`, in pieces as the terminal sends them.
-    pub(super) fn take(to: mpsc::Sender<Bytes>) -> io::Result<Self> {
+    pub(super) fn take(mode: Mode, to: mpsc::Sender<Bytes>) -> io::Result<Self> {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
             let before = std::panic::take_hook();
@@ -59,7 +86,7 @@ impl Terminal {
             }));
         });
         follow_signals()?;
-        want(Mode::Keys);
+        want(mode);
         std::thread::spawn(move || read_keys(&to));
         Ok(Self(()))
     }
@@ -105,7 +132,7 @@ fn settle() -> io::Result<()> {
     }
     tcsetattr(io::stdin(), OptionalActions::Now, &now)?;
     *held = Some((before, wanted));
-    Ok(())
+    show_screen(wanted == Mode::Screen as u8)
 }
 
 /// Puts the terminal back as it was.
@@ -113,12 +140,14 @@ fn restore() -> io::Result<()> {
     if !is_ours() {
         // Whoever has it now has set it as they like.
         held().take();
+        SCREEN.send_replace(None);
         return Ok(());
     }
+    let screen = show_screen(false);
     if let Some((before, _)) = held().take() {
         tcsetattr(io::stdin(), OptionalActions::Now, &before)?;
     }
-    Ok(())
+    screen
 }
 
 /// Reads until nobody wants keys any more. Only looks while the terminal is not ours: a read would stop the job.

@@ -11,8 +11,7 @@ pub(super) struct View(Arc<Mutex<Shown>>);
 
 #[derive(Debug, Default)]
 struct Shown {
-    focus: Option<String>,
-    pattern: Option<Regex>,
+    sieve: Sieve,
     /// Somebody types into a dyno, whose screen this is then.
     hidden: bool,
 }
@@ -24,23 +23,17 @@ impl View {
 
     /// Shows one dyno or process type; `None` shows all.
     pub(super) fn focus(&self, name: Option<&str>) {
-        self.shown().focus = name.map(str::to_owned);
+        self.shown().sieve.focus = name.map(str::to_owned);
     }
 
     /// What is in focus.
     pub(super) fn focused(&self) -> Option<String> {
-        self.shown().focus.clone()
+        self.shown().sieve.focus.clone()
     }
 
-    /// Shows lines that match; an empty text shows all. Small letters match both; what is no regular expression is a
-    /// text.
+    /// Shows lines that match; an empty text shows all.
     pub(super) fn filter(&self, text: &str) {
-        let made = |pattern: &str| {
-            let small = !pattern.chars().any(char::is_uppercase);
-            RegexBuilder::new(pattern).unicode(false).case_insensitive(small).build()
-        };
-        let pattern = if text.is_empty() { None } else { made(text).or_else(|_| made(&regex::escape(text))).ok() };
-        self.shown().pattern = pattern;
+        self.shown().sieve.pattern = pattern(text);
     }
 
     /// Shows no line at all for a while; they stay in the log.
@@ -54,16 +47,40 @@ impl View {
         if shown.hidden {
             return Cow::Borrowed(&[]);
         }
-        if shown.focus.is_none() && shown.pattern.is_none() {
+        if shown.sieve.takes_all() {
             return Cow::Borrowed(lines);
         }
-        let kept = lines.split_inclusive(|byte| *byte == b'\n').filter(|line| shown.takes(line));
+        let kept = lines.split_inclusive(|byte| *byte == b'\n').filter(|line| shown.sieve.takes(line));
         Cow::Owned(kept.flatten().copied().collect())
     }
 }
 
-impl Shown {
-    fn takes(&self, line: &[u8]) -> bool {
+/// Chooses lines.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sieve {
+    /// A dyno, a process type, `router`; `None` takes all.
+    pub(super) focus: Option<String>,
+    /// What they match.
+    pub(super) pattern: Option<Regex>,
+}
+
+/// What is typed as a pattern: small letters match both; what is no regular expression is a text; an empty one is none.
+pub(super) fn pattern(text: &str) -> Option<Regex> {
+    let made = |pattern: &str| {
+        let small = !pattern.chars().any(char::is_uppercase);
+        RegexBuilder::new(pattern).unicode(false).case_insensitive(small).build()
+    };
+    if text.is_empty() { None } else { made(text).or_else(|_| made(&regex::escape(text))).ok() }
+}
+
+impl Sieve {
+    /// Whether there is nothing to choose by.
+    pub(super) fn takes_all(&self) -> bool {
+        self.focus.is_none() && self.pattern.is_none()
+    }
+
+    /// Whether a line of the log is chosen.
+    pub(super) fn takes(&self, line: &[u8]) -> bool {
         let parsed = ParsedLine::parse(line);
         let of_focus = |focus: &String| {
             let rest = parsed.as_ref().and_then(|line| line.process.strip_prefix(focus.as_str()));

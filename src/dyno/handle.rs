@@ -4,7 +4,7 @@ use super::environment::Metadata;
 use super::machine::{DynoStatus, Event, Machine, StopKind};
 use super::task::Task;
 use crate::clock::Clock;
-use crate::engine::{Console, Engine, Filesystem, Output, RunIdentity, Signal};
+use crate::engine::{Console, Engine, Filesystem, Output, RunIdentity, Signal, Usage};
 use crate::logs::Logs;
 use crate::model::config_vars::ConfigVars;
 use crate::model::dyno::{DynoKind, DynoName, DynoSize};
@@ -13,7 +13,7 @@ use crate::model::launch::Launch;
 use crate::model::timeouts::Timeouts;
 use bytes::Bytes;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 /// Pieces of input that may wait for a dyno to read them.
@@ -70,6 +70,7 @@ pub(super) enum Command {
     Tell(Event),
     Signal(Signal),
     Resize(u16, u16),
+    Measure(oneshot::Sender<Usage>),
 }
 
 /// A way to type into a dyno; clones type into the same one.
@@ -88,6 +89,19 @@ impl Keyboard {
     /// Tells the terminal's size: columns, rows.
     pub fn resize(&self, columns: u16, rows: u16) {
         let _ = self.commands.send(Command::Resize(columns, rows));
+    }
+}
+
+/// A way to measure a dyno; clones measure the same one.
+#[derive(Clone, Debug)]
+pub struct Gauge(mpsc::UnboundedSender<Command>);
+
+impl Gauge {
+    /// Its memory now; `None` while it does not run, and when the engine does not tell.
+    pub async fn usage(&self) -> Option<Usage> {
+        let (answer, measured) = oneshot::channel();
+        self.0.send(Command::Measure(answer)).ok()?;
+        measured.await.ok()
     }
 }
 
@@ -145,6 +159,11 @@ impl Dyno {
     /// A way to type into it that may be passed on.
     pub fn keyboard(&self) -> Keyboard {
         Keyboard { commands: self.commands.clone(), stdin: self.stdin.clone() }
+    }
+
+    /// A way to measure it that may be passed on.
+    pub fn gauge(&self) -> Gauge {
+        Gauge(self.commands.clone())
     }
 
     /// Waits until it has ended for good.

@@ -9,5 +9,5 @@ pub mod metrics;
 mod streams;
 mod task;
 
-pub use handle::{Attachment, Dyno, DynoPlan, Keyboard};
-pub use machine::{DynoStatus, StopKind};
+pub use handle::{Attachment, Dyno, DynoPlan, Gauge, Keyboard};
+pub use machine::{DynoStatus, StopKind, quota_use};

@@ -158,6 +158,10 @@ impl Task {
             return self.step(event).await;
         }
         let Some(running) = &self.running else {
+            // Nothing to measure: the one who asks is told by the end of the channel.
+            if matches!(command, Command::Measure(_)) {
+                return;
+            }
             // What a client sends before its dyno runs is not lost; after its end nobody could take it.
             if self.started.is_some() {
                 self.waiting.push(command);
@@ -166,6 +170,10 @@ impl Task {
         };
         match command {
             Command::Tell(_) => {}
+            Command::Measure(answer) => measure(running, move |usage| {
+                // Who asked may have lost patience.
+                let _ = answer.send(usage);
+            }),
             Command::Signal(signal) => running.instance.signal(signal),
             Command::Resize(columns, rows) => {
                 let _ = timeout(RESIZE_PATIENCE, running.instance.resize(columns, rows)).await;
@@ -284,11 +292,9 @@ impl Task {
 
     fn sample(&self) {
         let Some(running) = &self.running else { return };
-        let (instance, samples) = (Arc::clone(&running.instance), self.samples.0.clone());
-        tokio::spawn(async move {
-            if let Some(usage) = instance.usage().await {
-                let _ = samples.send(usage);
-            }
+        let samples = self.samples.0.clone();
+        measure(running, move |usage| {
+            let _ = samples.send(usage);
         });
     }
 
@@ -302,6 +308,16 @@ impl Task {
         }
         self.step(Event::Sample(usage)).await;
     }
+}
+
+/// Asks the engine, apart from the task: it may take its time.
+fn measure(running: &Running, tell: impl FnOnce(Usage) + Send + 'static) {
+    let instance = Arc::clone(&running.instance);
+    tokio::spawn(async move {
+        if let Some(usage) = instance.usage().await {
+            tell(usage);
+        }
+    });
 }
 
 /// What the engine must set: everything but what the image sets itself.

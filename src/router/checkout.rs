@@ -18,8 +18,8 @@ use tokio::time::{Instant, sleep_until};
 pub(super) struct Lease {
     pub(super) slot: Arc<Slot>,
     pub(super) link: Box<Link>,
-    /// Counts the request, until it is over or was upgraded.
-    pub(super) _passage: Passage,
+    /// Counts the request, until the lease is dropped.
+    _passage: Passage,
 }
 
 /// No connection: why, and the dyno that was tried last.
@@ -31,6 +31,15 @@ pub(super) struct NoLease {
 impl From<Failure> for NoLease {
     fn from(failure: Failure) -> Self {
         Self { failure, tried: None }
+    }
+}
+
+impl From<DialFailure> for Failure {
+    fn from(failure: DialFailure) -> Self {
+        match failure {
+            DialFailure::Refused => Self::Refused,
+            DialFailure::TimedOut => Self::ConnectTimeout,
+        }
     }
 }
 
@@ -53,19 +62,23 @@ pub(super) async fn checkout(shared: &Shared, live: &Live, app: &str, wanted: Op
     let mut last = Failure::Refused;
     let mut newer: Option<Arc<Live>> = None;
     loop {
-        match next_step(shared, newer.as_deref().unwrap_or(live), app, wanted, &tried, last) {
-            Step::Try(slot) => match (slot.traffic.enter(), connect(shared, &slot).await) {
-                (passage, Ok(link)) => return Ok(Lease { slot, link, _passage: passage }),
-                (_, Err(failure)) => {
-                    slot.quarantine(timeouts.quarantine);
-                    last = match failure {
-                        DialFailure::Refused => Failure::Refused,
-                        DialFailure::TimedOut => Failure::ConnectTimeout,
-                    };
-                    tried.push(slot);
-                    newer = Some(shared.registry.current());
+        let live = newer.as_deref().unwrap_or(live);
+        match next_step(shared, live, app, wanted, &tried, last) {
+            Step::Try(slot) => {
+                let passage = slot.traffic.enter();
+                // Who has taken the dyno out of the table, and then sees no request at it, stops it.
+                if shared.registry.is_current(live) {
+                    match connect(shared, &slot).await {
+                        Ok(link) => return Ok(Lease { slot, link, _passage: passage }),
+                        Err(failure) => {
+                            slot.quarantine(timeouts.quarantine);
+                            last = failure.into();
+                            tried.push(slot);
+                        }
+                    }
                 }
-            },
+                newer = Some(shared.registry.current());
+            }
             Step::Fail(failure) => {
                 let connecting = matches!(failure, Failure::Refused | Failure::ConnectTimeout);
                 return Err(NoLease { failure, tried: tried.pop().filter(|_| connecting) });

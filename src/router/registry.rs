@@ -59,6 +59,11 @@ impl Registry {
         Arc::clone(&live)
     }
 
+    /// Whether that is the table in force.
+    pub(super) fn is_current(&self, live: &Live) -> bool {
+        Arc::ptr_eq(&live.table, &self.table.borrow())
+    }
+
     /// Drops pooled connections that are too old or were closed by their dyno; for each of the latter, says how long
     /// it had been idle.
     pub(super) fn sweep(&self, max_idle: Duration, mut closed: impl FnMut(&Slot, Duration)) {

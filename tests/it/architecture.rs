@@ -25,6 +25,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["src/cli"]),
     ("clap_complete", &["src/cli"]),
     ("indicatif", &["src/cli"]),
+    ("ratatui", &["src/cli/ui", "src/cli/tty.rs"]),
     ("serde_saphyr", &["src/manifest/yaml.rs"]),
     ("dotenvy", &["src/manifest"]),
     ("hyper", &["src/router", "src/api"]),

@@ -23,6 +23,7 @@ mod scenarios;
 mod steer;
 mod support;
 mod terminal;
+mod ui;
 mod up;
 mod watch;
 mod wrong_apps;

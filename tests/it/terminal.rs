@@ -16,21 +16,28 @@ macro_rules! tmux_or_skip {
         }
     };
 }
+pub(crate) use tmux_or_skip;
 
-/// A shell in a terminal of 100 columns and 40 rows.
-struct Screen {
+/// A shell in a terminal.
+pub(crate) struct Screen {
     server: String,
 }
 
 impl Screen {
+    /// Of 100 columns and 40 rows.
     fn of(project: &Project, name: &str) -> Self {
+        Self::sized(project, name, 100, 40)
+    }
+
+    pub(crate) fn sized(project: &Project, name: &str, columns: u16, rows: u16) -> Self {
         let screen = Self { server: format!("dynosim-it-{}-{name}", std::process::id()) };
         let plain = project.command(&[]);
         let mut command = Command::new("tmux");
         command.current_dir(&project.dir).env_clear().env("TERM", "xterm-256color").env("LC_ALL", "C.UTF-8");
         command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.env("PATH", std::env::var("PATH").unwrap());
-        command.args(["-L", &screen.server, "-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "40"]);
+        command.args(["-L", &screen.server, "-f", "/dev/null", "new-session", "-d"]);
+        command.args(["-x", &columns.to_string(), "-y", &rows.to_string()]);
         command.arg("bash --norc --noprofile");
         assert!(command.status().unwrap().success());
         screen.keys(&["PS1='ready> '", "Enter"]);
@@ -38,29 +45,29 @@ impl Screen {
         screen
     }
 
-    fn tmux(&self, args: &[&str]) -> String {
+    pub(crate) fn tmux(&self, args: &[&str]) -> String {
         let output = Command::new("tmux").args(["-L", &self.server]).args(args).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Types; `Enter`, `C-c` and such are keys.
-    fn keys(&self, keys: &[&str]) {
+    pub(crate) fn keys(&self, keys: &[&str]) {
         self.tmux(&[&["send-keys"], keys].concat());
     }
 
     /// Types a command line of dynosim's.
-    fn dynosim(&self, line: &str) {
+    pub(crate) fn dynosim(&self, line: &str) {
         self.keys(&[&format!("{} {line}", env!("CARGO_BIN_EXE_dynosim")), "Enter"]);
     }
 
-    fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let text = self.tmux(&["capture-pane", "-p", "-J", "-S", "-500"]);
         text.lines().map(|line| line.trim_end().to_owned()).filter(|line| !line.is_empty()).collect()
     }
 
     /// Waits for a line that holds this; returns the lines from the newest such line on.
     #[track_caller]
-    fn wait(&self, text: &str) -> Vec<String> {
+    pub(crate) fn wait(&self, text: &str) -> Vec<String> {
         let began = Instant::now();
         loop {
             let lines = self.lines();
@@ -84,7 +91,7 @@ impl Screen {
 
     /// Waits until the shell has its prompt again, and asks it for the code of the command.
     #[track_caller]
-    fn ended_with(&self, code: i32) {
+    pub(crate) fn ended_with(&self, code: i32) {
         let began = Instant::now();
         while self.lines().last().is_none_or(|line| line != "ready>") {
             assert!(began.elapsed() < PATIENCE, "no prompt:\n{}", self.lines().join("\n"));
@@ -101,7 +108,7 @@ impl Screen {
 
     /// Whether the shell has its terminal back as it was.
     #[track_caller]
-    fn is_as_before(&self) {
+    pub(crate) fn is_as_before(&self) {
         self.keys(&["stty -a | grep -cE '(^| )icanon.*|[^-]echo ' ; echo state $?", "Enter"]);
         self.wait("state 0");
         self.keys(&["stty -a | grep -qE -- '-icanon|-echo ' ; echo raw $?", "Enter"]);

@@ -36,6 +36,7 @@ impl Drop for Leftovers {
         let (identity, run) = (std::mem::take(&mut self.identity), std::mem::take(&mut self.run));
         let tracker = shared.cleanups.clone();
         tracker.spawn(async move {
+            shared.launches.over().await;
             // What stays is labelled, and goes with the next sweep.
             let _ = shared.remove(&container).await;
             for volume in volumes {
@@ -53,6 +54,7 @@ pub(super) async fn launch(
     events: EventSink,
     output: OutputSink,
 ) -> Result<Box<dyn Instance>, EngineError> {
+    let _launch = shared.launches.begin();
     let name = labels::container(&spec);
     let mut leftovers = Leftovers {
         shared: Arc::clone(shared),

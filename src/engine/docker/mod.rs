@@ -7,7 +7,7 @@
 //! | `images` | what an image says about itself; which go |
 //! | `patch` | files on top of an image, without a build |
 //! | `create`, `volumes`, `files`, `labels` | a dyno in Docker's words |
-//! | `launch`, `task`, `reports`, `probe` | its life, as events and output |
+//! | `launch`, `launches`, `task`, `reports`, `probe` | its life, as events and output |
 //! | `inside` | commands in a dyno that runs |
 //! | `sweep` | what is left of earlier runs |
 
@@ -24,6 +24,7 @@ mod images;
 mod inside;
 mod labels;
 mod launch;
+mod launches;
 mod patch;
 mod probe;
 mod progress;
@@ -79,6 +80,8 @@ struct Shared {
     terms: Mutex<create::Terms>,
     /// Removals under way; a sweep waits for them.
     cleanups: TaskTracker,
+    /// Starts under way; removals wait for them.
+    launches: launches::Launches,
 }
 
 /// Finds the engine that `requested` (`--engine`: a URL, `docker`, `podman`, a context's name) or the environment
@@ -112,6 +115,7 @@ pub async fn find(
         folders: Mutex::default(),
         terms: Mutex::new(terms),
         cleanups: TaskTracker::new(),
+        launches: launches::Launches::new(),
     };
     Ok(DockerEngine { shared: Arc::new(shared) })
 }

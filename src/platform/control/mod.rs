@@ -5,6 +5,7 @@
 mod errors;
 mod formation;
 mod guest;
+mod measure;
 mod one_off;
 mod refresh;
 mod releases;
@@ -19,6 +20,7 @@ mod tests;
 pub use errors::ControlError;
 pub use formation::{Quantity, ScaleUpdate};
 pub use guest::{Arrived, Guest};
+pub use measure::Measured;
 pub use one_off::OneOffRequest;
 pub use refresh::Renewal;
 pub(super) use releases::images_kept;

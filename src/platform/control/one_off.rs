@@ -5,7 +5,7 @@
 mod tests;
 
 use super::{Board, Control, ControlError, Deployed, Inner, Place, Selector};
-use crate::dyno::{Dyno, DynoStatus, StopKind};
+use crate::dyno::{Dyno, DynoStatus, Gauge, StopKind};
 use crate::model::dyno::{DynoKind, DynoName, DynoSize};
 use crate::model::limits;
 use crate::model::process_type::ProcessType;
@@ -52,6 +52,14 @@ pub(super) enum Runs {
 impl OneOff {
     pub(super) fn place(&self) -> Place {
         Place { status: self.status.borrow().clone(), ..self.place.clone() }
+    }
+
+    /// Who runs elsewhere is not measured from here.
+    pub(super) fn gauge(&self) -> Option<Gauge> {
+        match &self.runs {
+            Runs::Here(dyno) => Some(dyno.gauge()),
+            Runs::Elsewhere { .. } => None,
+        }
     }
 
     pub(super) fn stop(&self) {

@@ -7,7 +7,7 @@
 
 use super::Deployed;
 use super::terminal::Terminal;
-use crate::dyno::{Attachment, Dyno, DynoStatus, StopKind};
+use crate::dyno::{Attachment, Dyno, DynoStatus, Gauge, StopKind};
 use crate::model::dyno::{DynoKind, DynoName, DynoSize, DynoState};
 use crate::model::limits;
 use crate::model::log::Message;
@@ -86,6 +86,8 @@ pub(super) struct View {
     /// Which order put the dyno there.
     pub(super) turn: Option<u64>,
     pub(super) backend: Option<Backend>,
+    /// Measures the dyno there.
+    pub(super) gauge: Option<Gauge>,
 }
 
 /// A dyno with what it was started for.
@@ -352,7 +354,8 @@ impl Seat {
             })
         });
         let turn = shown.map(|life| life.wanted.turn);
-        self.view.send_replace(View { place, turn, backend });
+        let gauge = shown.map(|life| life.dyno.gauge());
+        self.view.send_replace(View { place, turn, backend, gauge });
         (self.changed)();
     }
 }

@@ -20,11 +20,18 @@ use crate::platform::store::Synced;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 impl Watch {
-    /// Puts files on top of images. What the engine cannot do exactly is built instead.
-    pub(super) async fn sync(&mut self, project: &Arc<Project>, now: Vec<Surveyed>, syncs: Vec<Sync>) {
+    /// Puts files on top of images, and restarts their dynos, but not before the burst is `over`. What the engine cannot
+    /// do exactly is built instead.
+    pub(super) async fn sync(
+        &mut self,
+        project: &Arc<Project>,
+        now: Vec<Surveyed>,
+        syncs: Vec<Sync>,
+        over: Option<Instant>,
+    ) {
         self.no_release_pending().await;
         let mut made: Vec<(usize, Arc<ImageFacts>, String)> = Vec::new();
         for sync in syncs {
@@ -38,14 +45,20 @@ impl Watch {
                         format!("synced {} into {label}: {}", count(sync.fresh.len(), "file"), named(&sync.fresh));
                     made.push((number, facts, text));
                 }
-                Err(reason) => return self.release(project, now, vec![(label, reason)]).await,
+                Err(reason) => {
+                    // The file may just be on its way to another name.
+                    if !self.more_came(project, &now, over).await {
+                        self.release(project, now, vec![(label, reason)]).await;
+                    }
+                    return;
+                }
             }
         }
-        // More may have come meanwhile, and one restart does for all of it.
-        let heard = self.listen();
-        if heard && !self.settle.is_overdue(Instant::now()) && self.differs_from(project, &now).await {
+        // One restart does for all of it.
+        if self.more_came(project, &now, over).await {
             return;
         }
+        let heard = self.settle.due().is_some();
         let Some(deployed) = self.control.deployed() else { return };
         let mut images = BTreeMap::new();
         for (number, facts, _) in &made {
@@ -53,11 +66,12 @@ impl Watch {
             images.extend(image.types.iter().map(|name| (name.clone(), Arc::clone(facts))));
         }
         let synced: Vec<ImageId> = images.values().map(|facts| ImageId(facts.id.clone())).collect();
-        self.remember(&synced, &images);
         if !self.control.refresh(deployed.release.version, &images, Renewal::Now) {
             self.settle.add(PathBuf::new(), Instant::now());
             return;
         }
+        // The new dynos are on their way: a disk that is slow to write this down holds up nobody.
+        self.remember(&synced, &images);
         self.acted(project, &now);
         if heard {
             self.settle.add(PathBuf::new(), Instant::now());
@@ -92,6 +106,12 @@ impl Watch {
         };
         let facts = self.project.engine.patch(&patch).await;
         facts.map(Arc::new).map_err(|error| format!("files cannot be put on its image: {error}"))
+    }
+
+    /// Whether the files changed again before the burst was `over`, and are looked at again soon.
+    async fn more_came(&mut self, project: &Project, now: &[Surveyed], over: Option<Instant>) -> bool {
+        sleep_until(over.unwrap_or_else(Instant::now)).await;
+        self.listen() && !self.settle.is_overdue(Instant::now()) && self.differs_from(project, now).await
     }
 
     async fn differs_from(&self, project: &Project, now: &[Surveyed]) -> bool {

@@ -55,32 +55,29 @@ pub(super) enum Turn {
 }
 
 impl Watch {
-    /// Looks at everything, and acts.
+    /// Looks at everything, and acts. Of a glance nothing comes but a sync, which is ready when the burst is over.
     pub(super) async fn look(&mut self) {
         self.listen();
-        self.settle.rest();
-        let app = match self.read().await {
-            Ok(app) => app,
-            Err(error) => return self.complain(error),
+        let glance = self.settle.rest(Instant::now());
+        let (project, now) = match (self.read_all().await, glance) {
+            (Ok(found), _) => found,
+            (Err(_), Some(over)) => return self.settle.wait(over),
+            (Err(error), None) => return self.complain(error),
         };
         self.complaint = None;
-        let project = Arc::new(Project { app, ..(*self.project).clone() });
-        let now = match self.surveys(&project).await {
-            Ok(now) => now,
-            Err(error) => return self.complain(error),
-        };
         let more = self.cover(&project.app, &now);
         self.remark(&project.app);
-        match self.judge(&project.app, &now) {
-            Turn::Nothing => {
+        match (self.judge(&project.app, &now), glance) {
+            (Turn::Config | Turn::Release(_), Some(over)) => self.settle.wait(over),
+            (Turn::Nothing, _) => {
                 self.acted(&project, &now);
             }
-            Turn::Sync(syncs) => self.sync(&project, now, syncs).await,
-            Turn::Config => {
+            (Turn::Sync(syncs), over) => self.sync(&project, now, syncs, over).await,
+            (Turn::Config, None) => {
                 self.acted(&project, &now);
                 self.take_config().await;
             }
-            Turn::Release(builds) => self.release(&project, now, builds).await,
+            (Turn::Release(builds), None) => self.release(&project, now, builds).await,
         }
         if more {
             // What is in a new folder may have come before the folder was watched.
@@ -96,6 +93,14 @@ impl Watch {
             any = true;
         }
         any
+    }
+
+    /// What the files say, and what the build contexts hold.
+    async fn read_all(&self) -> Result<(Arc<Project>, Vec<Surveyed>), PlatformError> {
+        let app = self.read().await?;
+        let project = Arc::new(Project { app, ..(*self.project).clone() });
+        let now = self.surveys(&project).await?;
+        Ok((project, now))
     }
 
     async fn read(&self) -> Result<App, PlatformError> {

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// It may well be over after this much, which is worth a glance.
+const GLANCE: Duration = Duration::from_millis(10);
 /// A save is over after this much quiet.
 const SAVE: Duration = Duration::from_millis(40);
 /// A checkout, a code generator: after this much.
@@ -21,6 +23,8 @@ pub(super) struct Settle {
     began: Option<Instant>,
     last: Option<Instant>,
     paths: BTreeSet<PathBuf>,
+    /// There is one glance in a burst.
+    glanced: bool,
 }
 
 impl Settle {
@@ -33,10 +37,14 @@ impl Settle {
         }
     }
 
-    /// When the burst is over, if nothing more comes; none while nothing has changed.
+    /// When to look, if nothing more comes; none while nothing has changed.
     pub(super) fn due(&self) -> Option<Instant> {
-        let quiet = if self.paths.len() > MANY { BURST } else { SAVE };
+        let quiet = if self.paths.len() <= MANY && !self.glanced { GLANCE } else { self.quiet() };
         Some((self.last? + quiet).min(self.began? + LONGEST))
+    }
+
+    fn quiet(&self) -> Duration {
+        if self.paths.len() > MANY { BURST } else { SAVE }
     }
 
     /// It goes on longer than anybody waits.
@@ -44,9 +52,17 @@ impl Settle {
         self.began.is_some_and(|began| now >= began + LONGEST)
     }
 
-    /// Being looked at: due again only when more comes.
-    pub(super) fn rest(&mut self) {
-        self.last = None;
+    /// Being looked at: due again only when more comes. If that is but a glance, when the burst would be over.
+    pub(super) fn rest(&mut self, now: Instant) -> Option<Instant> {
+        let over = self.last.take()? + self.quiet();
+        let early = now < over && !self.is_overdue(now);
+        self.glanced |= early;
+        early.then_some(over)
+    }
+
+    /// What a glance found cannot be taken back: to be looked at once the burst is over.
+    pub(super) fn wait(&mut self, over: Instant) {
+        self.last.get_or_insert(over - self.quiet());
     }
 
     /// Acted on.
@@ -57,7 +73,7 @@ impl Settle {
 
 #[cfg(test)]
 mod tests {
-    use super::{BURST, LONGEST, MANY, SAVE, Settle};
+    use super::{BURST, GLANCE, LONGEST, MANY, SAVE, Settle};
     use std::time::Duration;
     use tokio::time::Instant;
 
@@ -78,14 +94,29 @@ mod tests {
         for step in 0..20 {
             settle.add(["a", ".a.swp", "4913", "a~"][step as usize % 4].into(), now + STEP * step);
         }
+        assert_eq!(settle.rest(now + STEP * 19), Some(now + STEP * 19 + SAVE));
+        settle.wait(now + STEP * 19 + SAVE);
         assert_eq!(settle.due(), Some(now + STEP * 19 + SAVE));
+    }
+
+    #[test]
+    fn there_is_one_glance_at_a_burst_and_then_a_look_when_it_is_over() {
+        let (mut settle, now) = (Settle::default(), Instant::now());
+        settle.add("a".into(), now);
+        settle.add("b".into(), now + STEP);
+        assert_eq!(settle.due(), Some(now + STEP + GLANCE));
+        let over = now + STEP + SAVE;
+        assert_eq!(settle.rest(now + STEP + GLANCE), Some(over));
+        settle.wait(over);
+        assert_eq!(settle.due(), Some(over));
+        assert_eq!(settle.rest(over), None, "that is no glance");
     }
 
     #[test]
     fn what_comes_while_a_burst_is_looked_at_belongs_to_it() {
         let (mut settle, now) = (Settle::default(), Instant::now());
         settle.add("a".into(), now);
-        settle.rest();
+        settle.rest(now);
         assert_eq!(settle.due(), None);
         settle.add("b".into(), now + LONGEST - STEP);
         assert_eq!(settle.due(), Some(now + LONGEST));

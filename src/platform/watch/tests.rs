@@ -248,6 +248,19 @@ async fn a_sync_after_a_sync_is_of_everything_since_the_build() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sync_is_made_ready_while_a_save_may_go_on_and_restarts_nothing_before_it_is_over() {
+    let scene = Scene::node().await;
+    scene.write("web.js", "22").await;
+    sleep(Duration::from_millis(25)).await;
+    assert_eq!(scene.counts(), (1, 1, 1, 1), "ready, and not used yet");
+    scene.write("src/a.js", "22").await;
+    sleep(Duration::from_millis(30)).await;
+    assert_eq!(scene.counts().2, 1, "the save goes on");
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(scene.counts(), (1, 2, 2, 1), "one restart, with both files");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_manifest_is_built_and_released_and_the_reason_is_said() {
     let mut scene = Scene::node().await;
     scene.write("package.json", "{ }").await;
