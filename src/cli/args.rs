@@ -2,10 +2,12 @@
 
 pub(super) mod heroku;
 pub(super) mod push;
+mod init;
 mod running;
 pub(super) mod steer;
 mod test;
 
+pub(super) use init::Init;
 pub(super) use running::{Attach, Limit, PsExec, RunDetached};
 pub(super) use test::{Guard, Test, Tested};
 
@@ -103,6 +105,12 @@ pub(super) enum Command {
     Attach(Attach),
     /// Stop the app's `up`, wherever it runs, and clean up after killed ones
     Down(Down),
+    /// Write what a folder lacks to run on Heroku: Dockerfile, heroku.yml, CI workflow and more
+    ///
+    /// Finds out what the app is written in and how it starts, says which file told so, shows every file it would write,
+    /// and asks. A file that is there is never touched.
+    #[command(after_help = "Examples: dynosim init\n          dynosim init --dry-run --ci gitlab")]
+    Init(Init),
     /// Build the images, as `up` would
     Build(Build),
     /// Run a command in a one-off dyno: the app's image, config and limits
@@ -172,7 +180,7 @@ impl Command {
             Self::Steer(args) => args.instance()?,
             Self::Ship(args) => args.instance()?,
             Self::Logs(_)
-            | Self::Trust(_)
+            | Self::Trust(_) | Self::Init(_)
             | Self::Container(_)
             | Self::Guard(_)
             | Self::Doctor
