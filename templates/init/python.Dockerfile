@@ -67,12 +67,13 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 {% endif %}
 # No .pyc files, for there is nowhere to keep them; a line is in the log when it is printed; Heroku's router is trusted with
-# X-Forwarded-Proto; gunicorn's heartbeat files are in memory.
+# X-Forwarded-Proto; gunicorn's heartbeat files are in memory, its control socket where a dyno can write.
 ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     FORWARDED_ALLOW_IPS=* \
-    GUNICORN_CMD_ARGS=--worker-tmp-dir=/dev/shm
+    GUNICORN_CMD_ARGS=--worker-tmp-dir=/dev/shm \
+    XDG_RUNTIME_DIR=/tmp
 WORKDIR /app
 {% if s.installer != "none" or s.server %}
 COPY --from=packages /venv /venv

@@ -38,7 +38,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::app::CommandText;
 use crate::model::process_type::ProcessType;
 use folder::Folder;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// One thing that was found, and where.
@@ -104,6 +104,8 @@ pub struct Survey {
     pub processes: Vec<(ProcessType, Option<CommandText>)>,
     /// Dockerfiles that are there, by process type.
     pub dockerfiles: BTreeMap<ProcessType, PathBuf>,
+    /// Those of them that init has made.
+    pub made: BTreeSet<ProcessType>,
     /// What the heroku.yml that is there builds: process types and Dockerfiles.
     pub built: Vec<(ProcessType, String)>,
     /// Whether the app.json that is there has a test script.
@@ -133,6 +135,7 @@ pub fn survey(root: &Path, language: Option<Language>) -> Result<Survey, Vec<Dia
     folder.findings.extend(super::files::misnamed(&root));
     let procfile = procfile(&mut folder);
     let (dockerfiles, built) = images(&mut folder);
+    let made = made(&folder, &dockerfiles);
     let chosen = choice::choose(&mut folder, language, &procfile);
     let found = match chosen {
         Ok(language) => Some(read(&mut folder, language, &procfile)),
@@ -151,7 +154,7 @@ pub fn survey(root: &Path, language: Option<Language>) -> Result<Survey, Vec<Dia
     }
     let (stack, test) = found.map_or((None, None), |found| (Some(found.stack), found.test));
     let Folder { facts, findings, .. } = folder;
-    Ok(Survey { root, name, stack, facts, processes, dockerfiles, built, has_test, variables, test, findings })
+    Ok(Survey { root, name, stack, facts, processes, dockerfiles, made, built, has_test, variables, test, findings })
 }
 
 fn read(folder: &mut Folder, language: Language, procfile: &[procfile::Process]) -> Found {
@@ -172,6 +175,14 @@ fn procfile(folder: &mut Folder) -> Vec<procfile::Process> {
     let (processes, findings) = procfile::parse(&file);
     folder.findings.extend(findings);
     processes
+}
+
+/// What stands in every Dockerfile that init makes, while nobody has taken it out.
+const MARK: &str = "made by `dynosim init`";
+
+fn made(folder: &Folder, dockerfiles: &BTreeMap<ProcessType, PathBuf>) -> BTreeSet<ProcessType> {
+    let is_made = |path: &Path| folder.source(&path.to_string_lossy()).is_some_and(|file| file.text.contains(MARK));
+    dockerfiles.iter().filter(|(_, path)| is_made(path)).map(|(name, _)| name.clone()).collect()
 }
 
 /// Dockerfiles by their names, and what a heroku.yml builds, also of Dockerfiles that are still to be written.

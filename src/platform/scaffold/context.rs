@@ -17,7 +17,7 @@ pub(super) struct Context {
     pub(super) s: Option<Stack>,
     /// Images of heroku.yml.
     images: Vec<Image>,
-    /// Dockerfiles to be written.
+    /// Dockerfiles to be written, and those that are there and could be.
     #[serde(skip)]
     pub(super) planned: Vec<Image>,
     /// Whether `release` has an image of its own.
@@ -73,7 +73,7 @@ struct Line {
 impl Context {
     pub(super) fn of(survey: &Survey, remote: &Remote, options: &Options) -> Self {
         let web = ProcessType::web();
-        let own_web = survey.dockerfiles.contains_key(&web);
+        let own_web = survey.dockerfiles.contains_key(&web) && !survey.made.contains(&web);
         let (mut images, mut planned, mut run) = (Vec::new(), Vec::new(), Vec::new());
         let mut release_command = None;
         for (process_type, command) in &survey.processes {
@@ -83,10 +83,14 @@ impl Context {
             let dockerfile = there.map_or_else(|| dockerfile(process_type), |path| path.display().to_string());
             let image = Image { name: name.clone(), dockerfile, words: start::words(text.as_deref().unwrap_or("")) };
             if there.is_some() {
+                if survey.stack.is_some() && text.is_some() {
+                    planned.push(image.clone());
+                }
                 images.push(image);
                 // A Procfile's command counts here as it does without a heroku.yml.
                 let by_procfile = command.as_ref().filter(|command| command.origin.starts_with("Procfile:"));
-                run.extend(by_procfile.map(|command| Run { name, command: command.text.clone(), image: None }));
+                let by_hand = by_procfile.filter(|_| !survey.made.contains(process_type) && !process_type.is_release());
+                run.extend(by_hand.map(|command| Run { name, command: command.text.clone(), image: None }));
             } else if survey.stack.is_none() || own_web {
                 // What builds the web image is not of init's making: others run on that image.
                 let Some(command) = text else { continue };

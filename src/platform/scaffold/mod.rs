@@ -18,6 +18,9 @@ use context::Context;
 use similar::TextDiff;
 use std::path::{Path, PathBuf};
 
+/// What a site's Dockerfile copies.
+const NGINX: &str = "nginx.conf.template";
+
 /// What the caller decides.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -85,8 +88,9 @@ pub fn plan(survey: &Survey, remote: &Remote, options: &Options) -> Result<Plan,
         Err(fault) => notes.push(Diagnostic::error(format!("the template of {} is wrong: {fault}", path.display()))),
     };
     add(".dockerignore".into(), render.file("dockerignore", &context));
-    if matches!(survey.stack, Some(Stack::Site(_))) && !context.planned.is_empty() {
-        add("nginx.conf.template".into(), render.file("nginx.conf", &context));
+    let writes = context.planned.iter().any(|image| !survey.root.join(&image.dockerfile).exists());
+    if matches!(survey.stack, Some(Stack::Site(_))) && (writes || survey.root.join(NGINX).exists()) {
+        add(NGINX.into(), render.file("nginx.conf", &context));
     }
     add("heroku.yml".into(), render.file("heroku.yml", &context));
     add("app.json".into(), render.file("app.json", &context));
