@@ -26,7 +26,7 @@ class Api(BaseHTTPRequestHandler):
 def main():
     port = os.environ.get("PORT")
     if port is None:
-        sys.exit("PORT is not set: this is the web process of an app, start it with `dynosim up -R`")
+        sys.exit("PORT is not set: this is the web process of an app, start it with `dynosim up`")
     server = ThreadingHTTPServer(("0.0.0.0", int(port)), Api)
     # shutdown() waits for serve_forever() to return, so it needs a thread of its own.
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())

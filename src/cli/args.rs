@@ -1,8 +1,8 @@
 //! The command line, as clap reads it. Names and habits are the Heroku CLI's where it has them.
 
 pub(super) mod heroku;
-pub(super) mod push;
 mod init;
+pub(super) mod push;
 mod running;
 pub(super) mod steer;
 mod test;
@@ -180,7 +180,8 @@ impl Command {
             Self::Steer(args) => args.instance()?,
             Self::Ship(args) => args.instance()?,
             Self::Logs(_)
-            | Self::Trust(_) | Self::Init(_)
+            | Self::Trust(_)
+            | Self::Init(_)
             | Self::Container(_)
             | Self::Guard(_)
             | Self::Doctor

@@ -22,8 +22,8 @@ fn r1_1_recursive_finds_the_frontend_s_dockerfile_and_builds_it_in_its_folder() 
     engine_or_skip!();
     let _engine = engine_lock();
     let project = Project::of("examples/recursive");
-    let up = project.up(&["--recursive"]);
-    up.wait_err("frontend=1 web=1");
+    let up = project.up(&["--recursive", "web=1,frontend=1"]);
+    up.ready();
     assert_eq!(up.get("/"), (200, "{\"message\": \"Hello from the API\", \"dyno\": \"web.1\"}".to_owned()));
     up.wait_out("app[frontend.1]: rendered ");
     up.stop();

@@ -203,7 +203,7 @@ fn every_step_of_the_github_workflow_runs_and_what_was_tested_is_what_is_pushed(
     assert_eq!(asked[2], "dynosim container:push web --app hello --tag v7");
     assert_eq!(asked[3], "dynosim container:release web --app hello");
     let report = fs::read_to_string(runner.project.dir.join("dynosim.xml")).unwrap();
-    assert!(report.contains("failures=\"0\"") && report.contains("unittest"), "{report}");
+    assert!(report.contains("failures=\"0\"") && report.contains("Ran 1 test"), "{report}");
     runner.shipped("v7");
 }
 

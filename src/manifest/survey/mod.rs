@@ -18,8 +18,6 @@ mod python;
 mod ruby;
 mod rust;
 mod site;
-#[cfg(test)]
-mod tests;
 mod variables;
 
 pub use choice::Language;

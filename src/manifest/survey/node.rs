@@ -235,7 +235,7 @@ fn start(folder: &mut Folder, file: &SourceFile, tree: &Tree) -> Option<CommandT
             return Some(command(format!("node {word}"), format!("{origin} main")));
         }
     }
-    let usual = ["index.js", "app.js", "main.js", "src/server.js", "src/index.js"];
+    let usual = ["index.js", "app.js", "web.js", "main.js", "src/server.js", "src/index.js"];
     let found = usual.into_iter().find(|name| folder.has(name) && serves(folder, name))?;
     Some(command(format!("node {found}"), found))
 }

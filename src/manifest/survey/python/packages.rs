@@ -202,7 +202,7 @@ mod tests {
         ] {
             assert_eq!(fault(good), None, "{good}");
         }
-        for bad in ["flask=3", "flask 3.1", "==1.0", "<<<<<<< HEAD", "flask: 3"] {
+        for bad in ["flask=3", "flask 3.1", "==1.0", "<<< HEAD", "flask: 3"] {
             assert!(fault(bad).is_some(), "{bad}");
         }
     }
