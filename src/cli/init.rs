@@ -117,7 +117,7 @@ fn write_all(printer: Printer, root: &Path, plan: &Plan) -> Result<(), PlatformE
         let path = file.path.display();
         match write(root, file).map_err(PlatformError::io(format!("write {path}")))? {
             Written::Yes if printer.json => {
-                _ = printer.out(&json!({"event": "written", "path": file.path}).to_string())
+                _ = printer.out(&json!({"event": "written", "path": file.path}).to_string());
             }
             Written::Yes => printer.err(&format!("{} {path}", printer.paint(2, "wrote"))),
             Written::Another => {

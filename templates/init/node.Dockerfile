@@ -20,21 +20,20 @@
   "berry": "yarn workspaces focus --all --production",
 }[s.manager] %}
 {%- set run = {"npm": "npm run", "yarn": "yarn run", "pnpm": "pnpm run", "berry": "yarn run"}[s.manager] %}
-{%- macro tools() %}
-{%- if s.manager == "pnpm" %}
+{% macro tools() %}
+{% if s.manager == "pnpm" %}
 RUN npm install --global --no-audit --no-fund pnpm@{{ s.manager_version }}
-{%- elif s.manager == "berry" %}
+{% elif s.manager == "berry" %}
 RUN npm install --global --no-audit --no-fund corepack && corepack enable
 # Packages go into node_modules, where `node` finds them without Yarn.
 ENV YARN_NODE_LINKER=node-modules
-{%- endif %}
-{%- endmacro %}
+{% endif %}
+{% endmacro %}
 # The {{ type }} process of {{ app }}: made by `dynosim init`, yours to change.
 {% if s.build or (s.early and s.dependencies) %}
 # Everything that building needs stays in this stage.
 FROM node:{{ s.version }}-slim AS build
-{{- tools() }}
-WORKDIR /app
+{{ tools() }}WORKDIR /app
 {% if s.early %}
 COPY . .
 RUN {{ install }}
@@ -52,8 +51,7 @@ RUN {{ prune }}
 {% elif s.dependencies %}
 # Packages are installed in a stage of their own: a change of the sources does not install them again.
 FROM node:{{ s.version }}-slim AS packages
-{{- tools() }}
-WORKDIR /app
+{{ tools() }}WORKDIR /app
 COPY {{ copy | trim }} ./
 RUN {{ install if s.development else install_production }}
 {% endif %}

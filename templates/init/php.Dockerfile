@@ -21,6 +21,7 @@ RUN COMPOSER_ALLOW_SUPERUSER=1 composer install --no-dev --no-interaction --opti
 
 FROM base
 # Apache takes the dyno's $PORT from the environment, serves {{ served }}, and keeps its own files where a dyno can write.
+# Errors go through a pipe, since a dyno's user may not open /dev/stderr again; Heroku's router logs the requests.
 ENV APACHE_RUN_DIR=/tmp/apache2 APACHE_LOCK_DIR=/tmp/apache2 APACHE_PID_FILE=/tmp/apache2/apache2.pid
 {% if s.laravel %}
 ENV LOG_CHANNEL=stderr VIEW_COMPILED_PATH=/tmp
@@ -29,6 +30,8 @@ RUN a2enmod rewrite \
     && sed -i 's/^Listen 80$/Listen ${PORT}/' /etc/apache2/ports.conf \
     && sed -i -e 's/\*:80>/*:${PORT}>/' -e 's|/var/www/html|{{ served }}|' /etc/apache2/sites-available/000-default.conf \
     && sed -i 's|<Directory /var/www/>|<Directory /app/>|' /etc/apache2/apache2.conf /etc/apache2/conf-available/*.conf \
+    && sed -i -e 's/ErrorLog .*/ErrorLog "|\/bin\/cat"/' -e '/CustomLog /d' \
+       /etc/apache2/apache2.conf /etc/apache2/sites-available/000-default.conf /etc/apache2/conf-available/*.conf \
     && printf 'ServerName localhost\nKeepAliveTimeout 95\nMaxRequestWorkers 20\n' > /etc/apache2/conf-enabled/dyno.conf
 WORKDIR /app
 {% if s.composer %}

@@ -1,12 +1,12 @@
 {%- set top = s.files | select("top") | list %}
-{%- macro files() %}
-{%- if top %}
+{% macro files() %}
+{% if top %}
 COPY {{ top | join(" ") }} ./
-{%- endif %}
-{%- for file in s.files if "/" in file %}
+{% endif %}
+{% for file in s.files if "/" in file %}
 COPY {{ file }} ./{{ file }}
-{%- endfor %}
-{%- endmacro %}
+{% endfor %}
+{% endmacro %}
 # The {{ type }} process of {{ app }}: made by `dynosim init`, yours to change.
 
 {% if s.installer != "none" or s.server %}
@@ -28,24 +28,19 @@ ENV PATH=/venv/bin:$PATH VIRTUAL_ENV=/venv
 WORKDIR /app
 {% if s.early %}
 COPY . .
-{%- else %}
-{{- files() }}
-{%- endif %}
+{% else %}
+{{ files() -}}
+{% endif %}
 {% if s.installer == "pip" %}
-
 RUN pip install --no-cache-dir{% for file in s.files[:1] %} -r {{ file }}{% endfor %}{% if s.server %} {{ s.server }}{% endif %}
 
 {% elif s.installer == "uv" %}
-
 RUN UV_PROJECT_ENVIRONMENT=/venv UV_PYTHON_DOWNLOADS=never uv sync --frozen --no-dev --no-install-project --no-cache
 {% elif s.installer == "project" %}
-
 RUN uv pip install --no-cache -r pyproject.toml
 {% elif s.installer == "poetry" %}
-
 RUN poetry install --only main --no-root --no-interaction --no-cache
 {% elif s.installer == "pipenv" %}
-
 {% if "Pipfile.lock" not in s.files %}
 RUN pipenv lock
 {% endif %}

@@ -27,7 +27,7 @@ pub(super) fn read(folder: &mut Folder) -> Found {
     if let Some(file) = folder.read("go.mod") {
         for (number, line) in lines(&file) {
             if let Some(name) = line.strip_prefix("module ") {
-                module = name.trim().trim_matches('"').to_owned();
+                name.trim().trim_matches('"').clone_into(&mut module);
             } else if let Some(wanted) = line.strip_prefix("go ") {
                 found = version(wanted, 2);
                 folder.fact(format!("Go {}", found.as_deref().unwrap_or(wanted)), format!("go.mod:{number}"));

@@ -85,7 +85,7 @@ fn maven(folder: &mut Folder, file: &Arc<SourceFile>, java: &mut Java) {
     };
     let root = document.root_element();
     if let Some(name) = child(root, "artifactId").and_then(|element| element.text()) {
-        java.name = name.trim().to_owned();
+        name.trim().clone_into(&mut java.name);
     }
     let properties = child(root, "properties");
     for key in ["java.version", "maven.compiler.release", "maven.compiler.target", "maven.compiler.source"] {
@@ -132,7 +132,7 @@ fn gradle(folder: &mut Folder, file: &Arc<SourceFile>, java: &mut Java) {
         && let Some(settings) = folder.read(name)
         && let Some(line) = settings.text.lines().find(|line| line.trim_start().starts_with("rootProject.name"))
     {
-        java.name = quoted(line).unwrap_or("app").to_owned();
+        quoted(line).unwrap_or("app").clone_into(&mut java.name);
     }
     let version_words = ["JavaLanguageVersion.of(", "JavaVersion.VERSION_", "sourceCompatibility", "jvmToolchain("];
     if let Some((word, at)) = find(&version_words)

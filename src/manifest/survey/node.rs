@@ -14,6 +14,7 @@ const DEFAULT: &str = "24";
 
 /// What a Dockerfile must know of a Node app.
 #[derive(Clone, Debug, Serialize)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a question of the template")]
 pub struct Node {
     /// Major version: `20`.
     pub version: String,

@@ -86,20 +86,17 @@ pub(super) fn read(folder: &mut Folder, procfile: &[Process]) -> Found {
     folder.fact(format!("PHP {}", php.version), said);
     let web = procfile.iter().find(|process| process.process_type.value.is_web());
     let by_procfile = web.filter(|process| is_buildpack_s(&process.command.text)).map(|process| &process.command);
-    let (root, origin) = match by_procfile {
+    let (root, origin) = if let Some(command) = by_procfile {
         // The buildpack's servers take the folder as their last word.
-        Some(command) => {
-            let last = command.text.split_whitespace().skip(1).last().filter(|word| !word.starts_with('-'));
-            (last.unwrap_or_default().trim_end_matches('/').to_owned(), command.origin.clone())
-        }
-        None => {
-            let index = folder.first(&["public/index.php", "web/index.php", "index.php"]).unwrap_or("index.php");
-            (index.rsplit_once('/').map_or("", |(root, _)| root).to_owned(), index.to_owned())
-        }
+        let last = command.text.split_whitespace().skip(1).last().filter(|word| !word.starts_with('-'));
+        (last.unwrap_or_default().trim_end_matches('/').to_owned(), command.origin.clone())
+    } else {
+        let index = folder.first(&["public/index.php", "web/index.php", "index.php"]).unwrap_or("index.php");
+        (index.rsplit_once('/').map_or("", |(root, _)| root).to_owned(), index.to_owned())
     };
     folder.fact(format!("Apache serves {}", if root.is_empty() { "the whole folder" } else { &root }), origin.clone());
     php.root = root;
-    let has_front = folder.has(&format!("{}/index.php", php.root).trim_start_matches('/').to_owned());
+    let has_front = folder.has(format!("{}/index.php", php.root).trim_start_matches('/'));
     Found {
         web: has_front.then(|| command("apache2-foreground", origin)),
         stack: Stack::Php(php),

@@ -79,17 +79,13 @@ fn python_version(folder: &mut Folder, packages: &Packages) -> String {
         let Some(file) = folder.read(name) else { continue };
         let found = super::folder::lines(&file).find(|(_, line)| !line.is_empty() && !line.starts_with('#'));
         let Some((number, line)) = found else { continue };
-        match version(line, 2).filter(|found| found.starts_with("3.")) {
-            Some(found) => {
-                folder.fact(format!("Python {found}"), format!("{name}:{number}"));
-                return found;
-            }
-            None => {
-                let title = format!("`{line}` in {name} names no version of Python 3");
-                let finding = Diagnostic::error(title).at_line(&file, number, "expected a version such as 3.13");
-                folder.findings.push(finding.help("write `3.13`; Python 2 has no supported images any more"));
-            }
+        if let Some(found) = version(line, 2).filter(|found| found.starts_with("3.")) {
+            folder.fact(format!("Python {found}"), format!("{name}:{number}"));
+            return found;
         }
+        let title = format!("`{line}` in {name} names no version of Python 3");
+        let finding = Diagnostic::error(title).at_line(&file, number, "expected a version such as 3.13");
+        folder.findings.push(finding.help("write `3.13`; Python 2 has no supported images any more"));
     }
     if let Some((found, origin)) = &packages.python {
         folder.fact(format!("Python {found}"), origin.clone());

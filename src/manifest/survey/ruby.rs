@@ -10,6 +10,7 @@ const DEFAULT: &str = "3.4";
 
 /// What a Dockerfile must know of a Ruby app.
 #[derive(Clone, Debug, Serialize)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a question of the template")]
 pub struct Ruby {
     /// `3.3`, or with a patch level where the app names one.
     pub version: String,

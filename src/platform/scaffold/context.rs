@@ -24,7 +24,7 @@ pub(super) struct Context {
     release: bool,
     /// The release command, when it runs on the web image.
     release_command: Option<String>,
-    /// Types that run on a hand-written image with a command of the Procfile.
+    /// Commands of the Procfile's types.
     run: Vec<Run>,
     /// A command that migrates the database, when the framework has one and nothing runs it.
     migrate: Option<&'static str>,
@@ -76,21 +76,23 @@ impl Context {
         let own_web = survey.dockerfiles.contains_key(&web) && !survey.made.contains(&web);
         let (mut images, mut planned, mut run) = (Vec::new(), Vec::new(), Vec::new());
         let mut release_command = None;
+        let commands = || survey.processes.iter().filter_map(|(_, command)| command.as_ref());
+        let procfile = commands().any(|command| command.origin.starts_with("Procfile:"));
         for (process_type, command) in &survey.processes {
             let name = process_type.as_str().to_owned();
             let there = survey.dockerfiles.get(process_type);
             let text = command.as_ref().map(|command| command.text.clone());
             let dockerfile = there.map_or_else(|| dockerfile(process_type), |path| path.display().to_string());
             let image = Image { name: name.clone(), dockerfile, words: start::words(text.as_deref().unwrap_or("")) };
+            // heroku.yml says what a Procfile says: without that, the Procfile would be looked at beside it.
+            let of_procfile = text.clone().filter(|_| procfile && !process_type.is_release());
+            let own = of_procfile.map(|command| Run { name: name.clone(), command, image: None });
             if there.is_some() {
                 if survey.stack.is_some() && text.is_some() {
                     planned.push(image.clone());
                 }
                 images.push(image);
-                // A Procfile's command counts here as it does without a heroku.yml.
-                let by_procfile = command.as_ref().filter(|command| command.origin.starts_with("Procfile:"));
-                let by_hand = by_procfile.filter(|_| !survey.made.contains(process_type) && !process_type.is_release());
-                run.extend(by_hand.map(|command| Run { name, command: command.text.clone(), image: None }));
+                run.extend(own);
             } else if survey.stack.is_none() || own_web {
                 // What builds the web image is not of init's making: others run on that image.
                 let Some(command) = text else { continue };
@@ -102,6 +104,7 @@ impl Context {
             } else {
                 images.push(image.clone());
                 planned.push(image);
+                run.extend(own);
             }
         }
         let built =

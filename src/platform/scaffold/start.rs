@@ -24,6 +24,7 @@ pub(super) fn words(command: &str) -> Vec<String> {
 
 /// The command with `exec` before its program, so that signals reach that and not a shell.
 fn replacing(command: &str) -> String {
+    let bare = without_quotes(command);
     // Of `a && b`, the last is what stays.
     if let Some((before, last)) = command.rsplit_once("&&")
         && !before.replace("&&", "").contains(['|', ';', '&', '\n', '`', '('])
@@ -33,13 +34,21 @@ fn replacing(command: &str) -> String {
         return format!("{} && {}", before.trim(), replacing(last));
     }
     let first = command.split_whitespace().next().unwrap_or_default();
-    if command.contains(JOINS) || BUILTINS.contains(&first) {
+    if bare.contains(JOINS) || BUILTINS.contains(&first) {
         command.to_owned()
     } else if first.contains('=') && !first.starts_with('=') {
         format!("exec env {command}")
     } else {
         format!("exec {command}")
     }
+}
+
+/// The command without what single quotes hold: nothing in them joins commands.
+fn without_quotes(command: &str) -> String {
+    if command.matches('\'').count() % 2 == 1 {
+        return command.to_owned();
+    }
+    command.split('\'').step_by(2).collect()
 }
 
 #[cfg(test)]
@@ -64,7 +73,8 @@ mod tests {
             ("a; b", "a; b"),
             ("a & b && c", "a & b && c"),
             ("if true; then a; fi", "if true; then a; fi"),
-            ("gunicorn 'shop:create_app()'", "gunicorn 'shop:create_app()'"),
+            ("gunicorn 'shop:create_app()'", "exec gunicorn 'shop:create_app()'"),
+            ("a \"$(b)\"", "a \"$(b)\""),
         ] {
             assert_eq!(words(command), ["sh", "-c", shell], "{command}");
         }
