@@ -1,11 +1,13 @@
 //! The command line, as clap reads it. Names and habits are the Heroku CLI's where it has them.
 
 pub(super) mod heroku;
+mod init;
 pub(super) mod push;
 mod running;
 pub(super) mod steer;
 mod test;
 
+pub(super) use init::Init;
 pub(super) use running::{Attach, Limit, PsExec, RunDetached};
 pub(super) use test::{Guard, Test, Tested};
 
@@ -107,6 +109,12 @@ pub(super) enum Command {
     Ui(Attach),
     /// Stop the app's `up`, wherever it runs, and clean up after killed ones
     Down(Down),
+    /// Write what a folder lacks to run on Heroku: Dockerfile, heroku.yml, CI workflow and more
+    ///
+    /// Finds out what the app is written in and how it starts, says which file told so, shows every file it would write,
+    /// and asks. A file that is there is never touched.
+    #[command(after_help = "Examples: dynosim init\n          dynosim init --dry-run --ci gitlab")]
+    Init(Init),
     /// Build the images, as `up` would
     Build(Build),
     /// Run a command in a one-off dyno: the app's image, config and limits
@@ -177,6 +185,7 @@ impl Command {
             Self::Ship(args) => args.instance()?,
             Self::Logs(_)
             | Self::Trust(_)
+            | Self::Init(_)
             | Self::Container(_)
             | Self::Guard(_)
             | Self::Doctor

@@ -7,6 +7,7 @@ mod bottom;
 mod browser;
 mod build;
 mod completion;
+mod confirm;
 mod console;
 mod detach;
 mod doctor;
@@ -15,6 +16,7 @@ mod explain;
 mod fail;
 mod hand;
 mod heroku;
+mod init;
 mod keys;
 mod line_editor;
 mod listed;
@@ -106,6 +108,7 @@ async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError>
         Command::Ui(_) => ui::run(&session).await,
         Command::PsExec(args) => ps_exec::run(&session, args).await,
         Command::Down(args) => down::run(&session, args).await,
+        Command::Init(args) => init::run(&session, args).await,
         Command::Build(args) => build::run(&session, args).await,
         Command::Run(args) if args.detach => {
             steer::run(&session, args::steer::Steer::RunDetached(args.detached())).await

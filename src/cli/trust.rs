@@ -1,9 +1,9 @@
 //! `dynosim trust`: the local certificate authority, and the machine's trust in it.
 
 use super::args::Trust;
+use super::confirm::confirm;
 use super::printer::Printer;
 use super::session::{Session, config_base, environment};
-use super::terminal;
 use crate::diagnostic::Diagnostic;
 use crate::model::domain::Domain;
 use crate::model::exit_code::ExitCode as Code;
@@ -11,7 +11,6 @@ use crate::platform::PlatformError;
 use crate::platform::authority::Authority;
 use crate::platform::trust::{self, Anchor, Machine, Plan, Step};
 use serde_json::json;
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -181,17 +180,6 @@ fn run_step(step: &Step) -> Result<(), PlatformError> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(failed(format!("{}: {}", output.status, said.trim())))
-}
-
-/// Asks on the terminal; where there is none, says which switch stands for yes.
-fn confirm(printer: Printer, question: &str) -> Result<bool, PlatformError> {
-    if !terminal::is_interactive() || printer.json {
-        return Err(wrong("there is nobody to ask: stdin or stdout is no terminal".to_owned(), Some("add --yes")));
-    }
-    printer.err(&format!("{question} [y/N]"));
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(PlatformError::io("read the answer"))?;
-    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
 }
 
 fn with_machine<T>(act: impl FnOnce(&Machine<'_>) -> T) -> T {

@@ -139,6 +139,7 @@ impl Assembled {
                 }
                 None => "write a Dockerfile for web, a Dockerfile.<type> for each other process type, or a heroku.yml",
             };
+            let help = format!("{help}; `dynosim init` can do that");
             let title = format!("{} has neither a heroku.yml nor a Dockerfile", sources.root.display());
             self.findings.push(Diagnostic::error(title).help(format!("{help}{}", elsewhere(sources.root))));
         }

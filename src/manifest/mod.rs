@@ -9,6 +9,7 @@
 //! | `assembly`, `procfile_laid`, `config`, `quantities`, `addons`, `app_name` | what follows from the files together |
 //! | `env_edit` | changes to a `.env` file that leave the rest of it alone |
 //! | `node`, `yaml`, `json` | the located tree that two of the parsers stand on |
+//! | `survey` | what a folder holds before any of these files is there: language, start command, config vars |
 //!
 //! Nothing here builds, runs or asks an engine anything. Findings are collected, never printed.
 
@@ -34,9 +35,13 @@ mod procfile;
 mod procfile_laid;
 mod project;
 mod quantities;
+mod survey;
 mod yaml;
 
 pub use config::MissingVar;
 pub use copies::{Copies, Landing, Subject, Way};
+#[cfg(test)]
+pub(crate) use copies::{Instruction, instructions};
 pub use env_edit::{edited as edited_env, read as read_env};
 pub use project::{EnvFileOption, LoadOptions, Loaded, load};
+pub use survey::{Fact, Go, Java, Language, Node, Php, Python, Ruby, Rust, Site, Stack, Survey, Variable, survey};

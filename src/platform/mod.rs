@@ -19,6 +19,7 @@ pub mod project;
 pub mod push;
 pub mod rebuild;
 pub mod report;
+pub mod scaffold;
 pub mod slate;
 pub mod state;
 pub mod store;

@@ -39,6 +39,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("notify", &["src/platform/watch/eyes.rs"]),
     ("flate2", &["src/registry/squeeze.rs"]),
     ("rcgen", &["src/platform/authority"]),
+    ("minijinja", &["src/platform/scaffold/render.rs"]),
+    ("similar", &["src/platform/scaffold"]),
+    ("toml", &["src/manifest/survey"]),
+    ("roxmltree", &["src/manifest/survey/java.rs"]),
 ];
 
 fn sources() -> Vec<PathBuf> {

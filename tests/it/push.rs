@@ -147,7 +147,7 @@ fn a_sign_in_is_checked_kept_for_its_owner_and_never_shown() {
     let registry = Registry::with_password();
     let project = tested("shop", WEB);
     let mut all = String::new();
-    let mut note = |finished: &Finished| all.push_str(&format!("{}{}", finished.out, finished.err));
+    let mut note = |finished: &Finished| all.extend([finished.out.as_str(), finished.err.as_str()]);
     let refused = push(&project, &registry.host(), &[]);
     refused.expect_code(8).expect_err("nobody is signed in").expect_err("container:login");
 

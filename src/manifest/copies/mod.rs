@@ -6,7 +6,8 @@ mod parse;
 mod tests;
 
 use crate::model::image::ImageFacts;
-use parse::{Instruction, clean, instructions, may_match};
+pub(crate) use parse::{Instruction, instructions};
+use parse::{clean, may_match};
 
 /// What becomes of a file of the context.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,19 +3,19 @@
 
 /// One instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Instruction {
+pub(crate) struct Instruction {
     /// Its first line, from 1.
-    pub(super) line: usize,
+    pub(crate) line: usize,
     /// Upper-case.
-    pub(super) keyword: String,
+    pub(crate) keyword: String,
     /// `--chown=node` as (`chown`, `node`).
-    pub(super) flags: Vec<(String, String)>,
+    pub(crate) flags: Vec<(String, String)>,
     /// What follows the flags, on one line.
-    pub(super) rest: String,
+    pub(crate) rest: String,
 }
 
 /// All of them, or why they cannot be told.
-pub(super) fn instructions(text: &str) -> Result<Vec<Instruction>, String> {
+pub(crate) fn instructions(text: &str) -> Result<Vec<Instruction>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     directives(text)?;
     let mut found = Vec::new();
@@ -80,7 +80,7 @@ fn instruction(line: usize, whole: &str) -> Result<Instruction, String> {
 
 impl Instruction {
     /// The words of `COPY` and `ADD`: sources and, last, the destination.
-    pub(super) fn words(&self) -> Option<Vec<String>> {
+    pub(crate) fn words(&self) -> Option<Vec<String>> {
         let words: Vec<String> = if self.rest.starts_with('[') {
             serde_json::from_str(&self.rest).ok()?
         } else if self.rest.contains(['"', '\'']) {
@@ -92,12 +92,12 @@ impl Instruction {
     }
 
     /// The value of a flag.
-    pub(super) fn flag(&self, name: &str) -> Option<&str> {
+    pub(crate) fn flag(&self, name: &str) -> Option<&str> {
         self.flags.iter().find(|(flag, _)| flag == name).map(|(_, value)| value.as_str())
     }
 
     /// As it is shown in a sentence: `RUN npm ci --omit=dev …`.
-    pub(super) fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         const MOST: usize = 40;
         let whole = format!("{} {}", self.keyword, self.rest);
         if whole.chars().count() <= MOST {

@@ -1,4 +1,5 @@
 //! Paths of the API, and the one path of the registry that the Heroku CLI itself reads.
+#![allow(clippy::result_large_err, reason = "a refusal is an answer, and a test has time to move one")]
 
 use super::answer::{Answer, json, missing, refuse, whole};
 use super::state::{App, Asked, Stream};
