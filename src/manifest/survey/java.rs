@@ -58,6 +58,7 @@ pub(super) fn read(folder: &mut Folder) -> Found {
     }
     let origin =
         if java.tool == "maven" { "pom.xml" } else { folder.first(&["build.gradle"]).unwrap_or("build.gradle.kts") };
+    folder.fact(if java.tool == "maven" { "Maven" } else { "Gradle" }, origin);
     let web = match (&java.jar, java.spring) {
         (true, true) => command("java -Dserver.port=$PORT -jar app.jar", origin),
         (true, false) => command("java -jar app.jar", origin),
