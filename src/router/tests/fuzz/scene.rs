@@ -147,7 +147,9 @@ pub(super) fn play(scene: &Scene) {
         assert_eq!(live.apps[0].in_flight(), 0, "in flight");
         let known = |host: &[u8]| live.table.find(&String::from_utf8_lossy(host)).is_some();
         let sent = sent(&scene.stream);
-        let seen = std::mem::take(&mut seen.lock().unwrap().requests);
+        let mut seen = std::mem::take(&mut seen.lock().unwrap().requests);
+        // In the order in which they were sent: a dyno may read late what the router has given up on since (H12).
+        seen.sort_by_key(started);
         never_another_request(&sent.requests, &seen);
         let answered = one_answer_each(&sent, &got);
         let is_known = |request: &&Request| known(reference::values(&request.headers, "host")[0]);
@@ -292,6 +294,12 @@ fn sent(stream: &[u8]) -> Sent {
         let End::At(end) = end else { return Sent { requests, refused: false } };
         rest = &rest[length + end..];
     }
+}
+
+/// When the router received it, in milliseconds.
+fn started(request: &Request) -> u64 {
+    let stamp = reference::values(&request.headers, "x-request-start")[0];
+    std::str::from_utf8(stamp).unwrap().parse().unwrap()
 }
 
 /// Every request at the dyno is one of the client's, in order.
