@@ -48,6 +48,26 @@ async fn f1_h12_when_the_dyno_does_not_answer_within_30_seconds() {
     client.assert_alive(&mut stage, None).await;
 }
 
+/// Pipelined behind a request that had a slow answer: the connection is given on in the moment it is given back.
+#[tokio::test(start_paused = true)]
+async fn f1_h12_after_30_seconds_on_a_connection_that_waited_longer_before() {
+    let mut stage = Stage::new();
+    let mut client = stage.client_sends(&GET.repeat(2)).await;
+    let mut dyno = stage.dyno(1).await;
+    dyno.head().await;
+    let (first, rest) = OK.split_at(21);
+    dyno.send(first).await;
+    sleep(seconds(40)).await;
+    dyno.send(rest).await;
+    assert_eq!(client.message().await.status(), 200);
+    let begin = Instant::now();
+    assert_error_page(&mut client, 503).await;
+    assert_eq!(begin.elapsed().as_millis(), 30_000);
+    assert!(gist(&stage.line().await).starts_with("at=info"));
+    assert!(gist(&stage.line().await).starts_with("at=error code=H12 "));
+    assert_eq!(stage.dialled(), [1], "the connection was reused");
+}
+
 #[tokio::test(start_paused = true)]
 async fn f2_the_30_seconds_begin_when_the_whole_request_was_sent() {
     let mut stage = Stage::new();
