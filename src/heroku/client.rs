@@ -88,7 +88,7 @@ impl Client {
         patience: Patience,
         aside: impl Fn(&str) + Send + Sync + 'static,
     ) -> Result<Self, HerokuError> {
-        let web = web::client(patience.connect).map_err(|error| HerokuError::NoRoots(error.to_string()))?;
+        let web = web::client(patience.connect)?;
         Ok(Self { web, api, key, patience, aside: Arc::new(aside) })
     }
 

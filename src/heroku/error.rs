@@ -15,9 +15,9 @@ pub enum HerokuError {
     /// The environment names no API.
     #[error(transparent)]
     Endpoint(#[from] super::endpoint::BadEndpoint),
-    /// This machine has no roots to trust.
-    #[error("no certificate authority of this machine can be read: {0}")]
-    NoRoots(String),
+    /// No connection can be opened.
+    #[error(transparent)]
+    NoWay(#[from] crate::web::NoWay),
     /// Nobody answers there, or not the right one.
     #[error("{host} cannot be reached: {reason}")]
     Unreachable {
@@ -84,12 +84,15 @@ impl HerokuError {
             Self::Key(KeyError::Unusable { .. } | KeyError::Unreadable { .. }) => {
                 "a key is one word of letters, digits and dashes; `heroku auth:token` prints it".into()
             }
-            Self::NoRoots(_) => "install the system's ca-certificates, or name a file of them in SSL_CERT_FILE".into(),
+            Self::NoWay(error) => error.help().into(),
             Self::Unreachable { reason, .. } if reason.contains("certificate") => {
                 "behind a proxy with a certificate of its own, name its authority's file in SSL_CERT_FILE".into()
             }
+            Self::Unreachable { reason, .. } if reason.contains("the proxy ") => {
+                "look at HTTPS_PROXY, or name the host in NO_PROXY if it is reached without a proxy".into()
+            }
             Self::Unreachable { .. } => {
-                "look at the network, or at HEROKU_API_URL and HEROKU_HOST if one is set".into()
+                "look at the network, at HTTPS_PROXY if there is a proxy, or at HEROKU_API_URL and HEROKU_HOST if one is set".into()
             }
             Self::Lost { unknown: true, .. } => {
                 "whether it was done is not known: look with `dynosim releases -a APP` before doing it again".into()

@@ -228,7 +228,7 @@ fn build(sources: &Sources<'_>, dockerfile: PathBuf) -> Build {
     let mut args = sources.yml.map(|yml| yml.args.clone()).unwrap_or_default();
     args.extend(sources.args.clone());
     let context = sources.context.map_or(folder, Path::to_path_buf);
-    Build { dockerfile, context, target: None, args }
+    Build { dockerfile, context, target: None, args, given: sources.args.keys().cloned().collect() }
 }
 
 /// Names Dockerfiles in other folders, if there are any.

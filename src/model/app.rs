@@ -3,7 +3,7 @@
 use super::config_vars::ConfigVars;
 use super::formation::Formation;
 use super::process_type::ProcessType;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Everything the project's files say.
@@ -57,6 +57,8 @@ pub struct Build {
     pub target: Option<String>,
     /// Build args: heroku.yml `build.config` and `--arg`. Config vars are not among them (R8).
     pub args: BTreeMap<String, String>,
+    /// The names of those that `--arg` gave.
+    pub given: BTreeSet<String>,
 }
 
 /// How one process type runs.

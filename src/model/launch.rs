@@ -204,6 +204,32 @@ pub fn one_off_command(words: &[String]) -> Option<CommandText> {
     Some(CommandText { text, origin: "command line".into() })
 }
 
+/// Whether an image that is started by its own `CMD` runs what this command would run on it. Words are compared, not what
+/// they do; `exec` and a shell around them make no difference where the platform's shell reads the command anyway.
+pub fn same_as_cmd(command: &CommandText, image: &ImageFacts) -> bool {
+    let Ok(words) = shellwords_split(&command.text) else { return false };
+    if !image.entrypoint.is_empty() {
+        return words == image.cmd;
+    }
+    let script = |words: Vec<String>| match words.as_slice() {
+        [_, flag, script] if flag == "-c" && shell_argv(&words) == ShellArgv::WithScript => {
+            shellwords_split(script).unwrap_or_default()
+        }
+        _ => words,
+    };
+    let bare = |words: Vec<String>| {
+        let mut words = script(words);
+        if words.first().is_some_and(|word| word == "exec") {
+            words.remove(0);
+        }
+        words
+    };
+    // In exec form a variable is a word as it stands; only a shell replaces it.
+    let read_by_shell = shell_argv(&image.cmd) == ShellArgv::WithScript;
+    let literal = !read_by_shell && image.cmd.iter().any(|word| word.contains('$'));
+    !literal && bare(words) == bare(image.cmd.clone())
+}
+
 /// Ruby's `Shellwords.join`, by which Heroku stores an image's `CMD` (R1.4).
 pub fn shellwords_join(words: &[String]) -> String {
     words.iter().map(|w| shellwords_escape(w)).collect::<Vec<_>>().join(" ")
@@ -397,7 +423,7 @@ fn shell_syntax(command: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::{Launch, LaunchError, LaunchOptions, Note, SplitError, one_off_command};
-    use super::{shellwords_join, shellwords_split};
+    use super::{same_as_cmd, shellwords_join, shellwords_split};
     use crate::model::app::CommandText;
     use crate::model::image::{ImageFacts, ImageFiles};
     use crate::model::process_type::ProcessType;
@@ -418,6 +444,24 @@ mod tests {
 
     fn command(text: &str) -> CommandText {
         CommandText { text: text.into(), origin: "heroku.yml:18 run.web".into() }
+    }
+
+    #[test]
+    fn r1_4_a_command_is_the_cmd_s_own_when_its_words_are() {
+        let shell = image(&[], &["/bin/sh", "-c", "exec gunicorn --bind 0.0.0.0:$PORT app:app"]);
+        for same in ["gunicorn --bind 0.0.0.0:$PORT app:app", "exec gunicorn  --bind '0.0.0.0:$PORT' app:app"] {
+            assert!(same_as_cmd(&command(same), &shell), "{same}");
+        }
+        let exec = image(&[], &["node", "web.js"]);
+        assert!(same_as_cmd(&command("node web.js"), &exec) && same_as_cmd(&command("exec node web.js"), &exec));
+        for other in ["node worker.js", "node", "node web.js && true", "node 'web.js"] {
+            assert!(!same_as_cmd(&command(other), &exec), "{other}");
+        }
+        let literal = image(&[], &["serve", "--port", "$PORT"]);
+        assert!(!same_as_cmd(&command("serve --port $PORT"), &literal), "only a shell replaces it");
+        let behind = image(&["/start"], &["sh", "-c", "node web.js"]);
+        assert!(!same_as_cmd(&command("node web.js"), &behind), "no shell reads it behind an ENTRYPOINT");
+        assert!(same_as_cmd(&command("node web.js"), &image(&["/start"], &["node", "web.js"])));
     }
 
     fn launch(image: &ImageFacts, laid_over: Option<&str>) -> Launch {

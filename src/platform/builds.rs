@@ -5,7 +5,7 @@ use super::error::PlatformError;
 use super::project::Project;
 use super::report::News;
 use super::state::StateDir;
-use super::store::{Builds, Built, Images, Releases, Synced};
+use super::store::{Builds, Built, Given, Images, Releases, Synced};
 use super::tested::Ledger;
 use crate::engine::context::fingerprint;
 use crate::engine::{BuildEvent, BuildPlan, Engine, EngineError};
@@ -38,6 +38,8 @@ pub struct BuiltSlug {
 pub(super) struct Group {
     pub(super) types: Vec<ProcessType>,
     pub(super) plan: BuildPlan,
+    /// Names of build args that the command line gave.
+    given: BTreeSet<String>,
 }
 
 struct Outcome {
@@ -128,12 +130,13 @@ pub(super) fn groups(project: &Project, wanted: &BTreeSet<ProcessType>, options:
                 platform: options.platform.clone(),
                 no_cache: options.no_cache,
             };
-            Group { types, plan }
+            Group { types, plan, given: build.given.clone() }
         })
         .collect()
 }
 
-/// The types whose sources are not what their newest build was made of.
+/// The types whose sources are not what their newest build was made of; what the command line gave that build counts as
+/// unchanged.
 pub(super) async fn changed_since(
     project: &Project,
     types: &BTreeSet<ProcessType>,
@@ -141,12 +144,40 @@ pub(super) async fn changed_since(
     options: &BuildOptions,
 ) -> Result<Vec<ProcessType>, PlatformError> {
     let mut changed = Vec::new();
-    for Group { types, plan } in groups(project, types, options) {
-        let inputs = inputs_of(&plan).await?;
-        let other = |name: &ProcessType| known.value.get(name.as_str()).is_some_and(|built| built.inputs != inputs);
-        changed.extend(types.into_iter().filter(other));
+    for Group { types, plan, .. } in groups(project, types, options) {
+        for process_type in types {
+            let Some(built) = known.value.get(process_type.as_str()) else { continue };
+            let same = match &built.given {
+                None => inputs_of(&plan).await? == built.inputs,
+                Some(given) => {
+                    let context = given.context.clone().unwrap_or_else(|| plan.context.clone());
+                    let plan = BuildPlan { context, ..plan.clone() };
+                    sources_of(&plan, &given.args).await.is_ok_and(|sources| sources == given.sources)
+                }
+            };
+            if !same {
+                changed.push(process_type);
+            }
+        }
     }
     Ok(changed)
+}
+
+/// What the command line gave to a build, if it gave anything.
+async fn given(plan: &BuildPlan, args: BTreeSet<String>) -> Result<Option<Given>, PlatformError> {
+    let context = Some(plan.context.clone()).filter(|context| plan.dockerfile.parent() != Some(context));
+    if args.is_empty() && context.is_none() {
+        return Ok(None);
+    }
+    let sources = sources_of(plan, &args).await?;
+    Ok(Some(Given { args, context, sources }))
+}
+
+/// The hash of all that a build is made of but these args.
+async fn sources_of(plan: &BuildPlan, but: &BTreeSet<String>) -> Result<String, PlatformError> {
+    let mut plan = plan.clone();
+    plan.args.retain(|name, _| !but.contains(name));
+    inputs_of(&plan).await
 }
 
 async fn one(
@@ -156,7 +187,7 @@ async fn one(
     images: &Images,
     anew: bool,
 ) -> Result<Outcome, PlatformError> {
-    let Group { types, plan } = group;
+    let Group { types, plan, given: args } = group;
     let began = Instant::now();
     let inputs = inputs_of(&plan).await?;
     let before = known.value.get(types[0].as_str()).filter(|built| built.inputs == inputs && !anew);
@@ -175,8 +206,12 @@ async fn one(
     // Measured again after the build: what changed meanwhile is not in the image and must be built next time.
     let after = inputs_of(&plan).await?;
     let inputs = if after == inputs { inputs } else { String::new() };
+    let mut given = given(&plan, args).await?;
+    if let Some(given) = given.as_mut().filter(|_| inputs.is_empty()) {
+        given.sources.clear();
+    }
     done(project, &plan.label, &facts, began.elapsed(), Some(steps));
-    Ok(Outcome { types, built: Built { inputs, image }, facts })
+    Ok(Outcome { types, built: Built { inputs, image, given }, facts })
 }
 
 async fn inputs_of(plan: &BuildPlan) -> Result<String, PlatformError> {

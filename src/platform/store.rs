@@ -7,7 +7,7 @@ use super::state::{StateDir, write_atomically};
 use crate::model::image::{ImageFacts, ImageId};
 use crate::model::limits::FIRST_DEPLOY;
 use crate::model::release::{Release, ReleaseStatus, Version};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -102,6 +102,20 @@ pub struct Built {
     pub inputs: String,
     /// The image.
     pub image: ImageId,
+    /// What the command line added to the project's files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<Given>,
+}
+
+/// What `--arg` and `--context-path` gave to a build: enough to tell, without them, whether the sources have changed since.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Given {
+    /// The names of the build args; a value may be a secret.
+    pub args: BTreeSet<String>,
+    /// The context, where it is not the Dockerfile's folder.
+    pub context: Option<PathBuf>,
+    /// Hash of everything else that went in.
+    pub sources: String,
 }
 
 /// A small JSON file that is read whole and written whole. One that cannot be read is started anew: everything kept

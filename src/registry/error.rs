@@ -78,9 +78,9 @@ pub enum RegistryError {
         /// What it says it has.
         found: String,
     },
-    /// No certificates to check a registry with.
-    #[error("this machine has no root certificates: {0}")]
-    NoRoots(String),
+    /// No connection can be opened.
+    #[error(transparent)]
+    NoWay(#[from] crate::web::NoWay),
     /// A file of ours.
     #[error("{path}: {source}")]
     File {
@@ -110,9 +110,21 @@ impl RegistryError {
                 format!("sign in: `dynosim container:login --registry {host}`, or `docker login {host}`")
             }),
             Self::Denied { .. } => Some("does this login have access to the app? `heroku access` lists who has".into()),
-            Self::Unreachable { .. } => Some("push again: it goes on where it stopped".into()),
-            Self::Refused { status, .. } if *status >= 500 => Some("push again: it goes on where it stopped".into()),
+            Self::NoWay(error) => Some(error.help().into()),
+            Self::Unreachable { reason, .. } if reason.starts_with("the proxy ") => {
+                Some("look at HTTPS_PROXY, or name the registry in NO_PROXY if it is reached without a proxy".into())
+            }
+            _ if self.goes_on() => Some("push again: it goes on where it stopped".into()),
             _ => None,
+        }
+    }
+
+    /// Whether all there is to do is to wait for the registry: it does not answer, or says that it is out of order.
+    pub fn goes_on(&self) -> bool {
+        match self {
+            Self::Unreachable { reason, .. } => !reason.starts_with("the proxy "),
+            Self::Refused { status, .. } => *status >= 500,
+            _ => false,
         }
     }
 }

@@ -5,7 +5,7 @@ use super::error::RegistryError;
 use super::login::Login;
 use super::place::{Host, Repository};
 use super::web::{self, Body, Patience};
-use crate::web::{Web, is_loopback};
+use crate::web::{Web, innermost, is_loopback};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
@@ -295,8 +295,8 @@ impl Session {
         RegistryError::Odd { host: self.host.clone(), doing: doing.to_owned(), reason }
     }
 
-    fn unreachable(&self, doing: &str, error: &dyn Error) -> RegistryError {
-        RegistryError::Unreachable { host: self.host.clone(), doing: doing.to_owned(), reason: reason_of(error) }
+    fn unreachable(&self, doing: &str, error: &(dyn Error + 'static)) -> RegistryError {
+        RegistryError::Unreachable { host: self.host.clone(), doing: doing.to_owned(), reason: innermost(error) }
     }
 
     /// A status that is no success, in the registry's words.
@@ -327,15 +327,6 @@ impl Session {
         }
         text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MOST_WORDS).collect()
     }
-}
-
-/// The innermost reason: a user reads "Connection refused", not the names of our HTTP client's layers.
-fn reason_of(error: &dyn Error) -> String {
-    let mut innermost = error;
-    while let Some(cause) = innermost.source() {
-        innermost = cause;
-    }
-    innermost.to_string()
 }
 
 /// For a query or a form.

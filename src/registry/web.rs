@@ -45,7 +45,7 @@ impl Default for Patience {
 
 /// Opens no connection yet.
 pub(super) fn web(connecting: Duration) -> Result<Web<Body>, RegistryError> {
-    crate::web::client(connecting).map_err(|error| RegistryError::NoRoots(error.to_string()))
+    Ok(crate::web::client(connecting)?)
 }
 
 pub(super) fn bytes(bytes: Bytes) -> Body {

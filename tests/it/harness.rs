@@ -68,12 +68,7 @@ impl Project {
 
     /// Runs a command to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Finished {
-        let output = self.command(args).stdin(Stdio::null()).output().unwrap();
-        Finished {
-            status: output.status,
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Finished::of(&self.command(args).stdin(Stdio::null()).output().unwrap())
     }
 
     /// Starts `up` with these arguments.
@@ -169,6 +164,12 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
+    /// Of a command that was waited for.
+    pub(crate) fn of(output: &std::process::Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { status: output.status, out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
     #[track_caller]
     pub(crate) fn expect_code(&self, code: i32) -> &Self {
         assert_eq!(self.status.code(), Some(code), "stdout:\n{}\nstderr:\n{}", self.out, self.err);

@@ -1,7 +1,7 @@
 //! Commands about apps at Heroku, against the stand-in.
 
 use crate::harness::{Finished, Project};
-use crate::registry::{Registry, registry_or_skip, vouch_for};
+use crate::registry::{Gate, Registry, Trouble as Refusal, registry_or_skip, vouch_for};
 use crate::stand_in::{App, KEY, Phase, StandIn, Trouble};
 use crate::support::not_installed;
 use bytes::Bytes;
@@ -20,12 +20,7 @@ const WEB: &str = "sha256:a7af7a3b3d6e000000000000000000000000000000000000000000
 fn ask(heroku: &StandIn, project: &Project, args: &[&str]) -> Finished {
     let mut command = project.command(args);
     command.env("HEROKU_API_URL", heroku.url()).env("HEROKU_API_KEY", KEY);
-    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
-    Finished {
-        status: output.status,
-        out: String::from_utf8_lossy(&output.stdout).into_owned(),
-        err: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    Finished::of(&command.stdin(Stdio::null()).output().unwrap())
 }
 
 fn run(heroku: &StandIn, project: &Project, words: &str) -> Finished {
@@ -389,6 +384,37 @@ fn what_one_app_runs_is_promoted_to_another_digest_for_digest() {
 }
 
 #[test]
+fn a_promotion_that_is_cut_off_between_two_types_moves_no_tag() {
+    registry_or_skip!();
+    let registry = Registry::start();
+    let gate = Gate::to(registry.port);
+    let (web, phase) = (Image::of("web"), Image::of("release"));
+    web.push(&registry, "staging/web");
+    phase.push(&registry, "staging/release");
+    let mut staging = App::new("staging");
+    staging.images = [("web".to_owned(), web.digest()), ("release".to_owned(), phase.digest())].into();
+    staging.add(&format!("Deployed release ({}), web ({})", phase.id().short(), web.id().short()), "succeeded");
+    let heroku = StandIn::start(vec![staging, App::new("shop")]);
+    let project = Project::empty("shop");
+    vouch(&project, &[("web", &web), ("release", &phase)]);
+    let host = gate.host();
+    let promote = || run(&heroku, &project, &format!("container:promote --from staging --to shop --registry {host}"));
+
+    // The image of `release` comes first, and gets there.
+    let denied = r#"{"errors":[{"code":"DENIED","message":"not web"}]}"#;
+    gate.trouble("POST /v2/shop/web/blobs", 0, 99, Refusal::Status(403, denied));
+    promote().expect_code(8).expect_err("DENIED: not web");
+    assert_eq!((latest(&registry, "shop/release"), latest(&registry, "shop/web")), (None, None));
+
+    // All blobs are there, and the second tag is refused: what was set is said.
+    gate.heal();
+    gate.trouble("PUT /v2/shop/web/manifests", 0, 99, Refusal::Status(403, denied));
+    let torn = promote();
+    torn.expect_code(8).expect_err(&format!("these tags set: {host}/shop/release:latest; nothing was released"));
+    assert!(!heroku.asked().iter().any(|line| line.starts_with("PATCH")), "nothing was released");
+}
+
+#[test]
 fn ctrl_c_leaves_a_release_to_heroku() {
     let mut phase = Phase::printing(&[b"thinking\n", b"done\n"], "succeeded");
     phase.prints[1].0 = std::time::Duration::from_secs(600);
@@ -476,8 +502,7 @@ fn heroku_cli(heroku: &StandIn, home: &std::path::Path, words: &str) -> Option<F
     }
     command.env("HEROKU_DISABLE_AUTOUPDATE", "1").env("HEROKU_NOTIFICATIONS", "0").env("NO_COLOR", "1");
     let output = command.stdin(std::process::Stdio::null()).output().ok()?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Some(Finished { status: output.status, out: text(&output.stdout), err: text(&output.stderr) })
+    Some(Finished::of(&output))
 }
 
 /// Words alone: each program makes columns, rules and the lines of a warning its own way.

@@ -19,6 +19,7 @@ mod https;
 mod init;
 mod killed;
 mod load;
+mod proxy;
 mod ps_exec;
 mod push;
 mod registry;

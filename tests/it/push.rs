@@ -2,11 +2,12 @@
 //! them that fails as it is told.
 
 use crate::harness::{Finished, Project, docker, engine_lock};
-use crate::registry::{Gate, Registry, SECRET, Trouble, registry_or_skip, vouch};
-use crate::support::engine_or_skip;
+use crate::registry::{Gate, Registry, SECRET, Trouble, is_installed, registry_or_skip, vouch};
+use crate::support::{engine_answers, engine_or_skip};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
+use std::sync::MutexGuard;
 
 const WEB: &str = "FROM busybox\nRUN echo one > /it\nCMD [\"sleep\", \"100\"]\n";
 
@@ -30,6 +31,24 @@ fn push(project: &Project, host: &str, more: &[&str]) -> Finished {
     project.run(&[&["container:push", "-a", "shop", "--registry", host], more].concat())
 }
 
+/// What most of these tests stand on.
+struct Ground {
+    registry: Registry,
+    gate: Gate,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// `None` where there is no engine, or no registry.
+fn ground() -> Option<Ground> {
+    if !(engine_answers() && is_installed()) {
+        return None;
+    }
+    let _turn = engine_lock();
+    let registry = Registry::start();
+    let gate = Gate::to(registry.port);
+    Some(Ground { registry, gate, _turn })
+}
+
 /// Requests that send or change something.
 fn changing(asked: &[String]) -> Vec<&String> {
     asked.iter().filter(|line| !line.starts_with("GET") && !line.starts_with("HEAD")).collect()
@@ -37,11 +56,7 @@ fn changing(asked: &[String]) -> Vec<&String> {
 
 #[test]
 fn r1_2_what_was_tested_lands_as_schema_2_under_its_version_and_latest() {
-    engine_or_skip!();
-    registry_or_skip!();
-    let _turn = engine_lock();
-    let registry = Registry::start();
-    let gate = Gate::to(registry.port);
+    let Some(Ground { registry, gate, .. }) = ground() else { return };
     let project = tested("shop", WEB);
     let image = built(&project, "web");
     let tag = project.run(&["tag", "v1.0.0", "-a", "shop", "--registry", &gate.host()]);
@@ -115,11 +130,45 @@ fn images_that_must_not_go_are_refused_before_the_registry_is_asked() {
     let warned = push(&project, nobody, &[]);
     warned.expect_code(8).expect_err("sources of web are not").expect_err("does not answer");
 
+    project
+        .write("Dockerfile", "FROM scratch\nCOPY Dockerfile /it\n")
+        .write("heroku.yml", "build:\n  docker:\n    web: Dockerfile\nrun:\n  web: /it\n");
+    project.run(&["build"]).expect_code(0);
+    vouch(&project);
+    let dumb = push(&project, nobody, &[]);
+    dumb.expect_code(8).expect_err("No command specified for process type web").expect_err("do not go with an image");
+
     let arm = Project::empty("arm");
     arm.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /it\nCMD [\"/it\"]\n");
     arm.run(&["build", "--platform", "linux/arm64"]).expect_code(0);
     vouch(&arm);
     push(&arm, nobody, &[]).expect_code(8).expect_err("linux/arm64").expect_err("--platform linux/amd64");
+}
+
+#[test]
+fn what_an_image_does_not_carry_is_told_and_what_the_command_line_gave_is_no_change() {
+    let Some(Ground { registry, .. }) = ground() else { return };
+    let project = Project::empty("shop");
+    let dockerfile = "FROM busybox\nARG COLOUR\nRUN echo $COLOUR > /it\nCMD [\"sleep\", \"100\"]\n";
+    let yml = "build:\n  docker:\n    web: Dockerfile\nrun:\n  web: sleep 100\n";
+    project.write("Dockerfile", dockerfile).write("heroku.yml", yml);
+    project.run(&["build", "--arg", "COLOUR=secret-red"]).expect_code(0);
+    vouch(&project);
+    let quiet = push(&project, &registry.host(), &[]);
+    assert!(!quiet.expect_code(0).err.contains("warning"), "the same command, the same sources: {}", quiet.err);
+    let known = std::fs::read_to_string(project.state().join("builds.json")).unwrap();
+    assert!(known.contains("COLOUR") && !known.contains("secret-red"), "{known}");
+
+    project.write(
+        "heroku.yml",
+        &format!("{yml}  clock:\n    command:\n      - sleep 9\n    image: web\n")
+            .replace("web: sleep 100", "web: sleep 50"),
+    );
+    let told = push(&project, &registry.host(), &[]);
+    told.expect_code(0).expect_err("Heroku will start web with its image's CMD, `sleep 100`, and not with `sleep 50`");
+    told.expect_err("clock is not pushed").expect_err("Dockerfile.clock");
+    project.write("Dockerfile", &dockerfile.replace("/it", "/that"));
+    push(&project, &registry.host(), &[]).expect_code(0).expect_err("the sources of web are not those");
 }
 
 #[test]
@@ -156,9 +205,7 @@ fn a_sign_in_is_checked_kept_for_its_owner_and_never_shown() {
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(secret.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Finished { status: output.status, out: text(output.stdout), err: text(output.stderr) }
+        Finished::of(&child.wait_with_output().unwrap())
     };
     let wrong = login("another-secret\n");
     wrong.expect_code(8).expect_err("refuses the sign-in");
@@ -184,9 +231,7 @@ fn a_sign_in_is_checked_kept_for_its_owner_and_never_shown() {
     let with_key = |host: &str, args: &[&str]| {
         let mut command = project.command(args);
         command.env("HEROKU_API_KEY", SECRET).env("HEROKU_HOST", format!("http://{host}"));
-        let output = command.stdin(Stdio::null()).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Finished { status: output.status, out: text(output.stdout), err: text(output.stderr) }
+        Finished::of(&command.stdin(Stdio::null()).output().unwrap())
     };
     let pushed = with_key(&registry.host(), &["container:push", "-a", "shop", "--tag", "v2"]);
     pushed.expect_code(0).expect_err("container:release web -a shop");
@@ -234,11 +279,7 @@ fn a_credential_helper_gets_the_secret_by_its_standard_input_alone() {
 
 #[test]
 fn a_push_that_was_killed_goes_on_where_the_registry_has_it() {
-    engine_or_skip!();
-    registry_or_skip!();
-    let _turn = engine_lock();
-    let registry = Registry::start();
-    let gate = Gate::to(registry.port);
+    let Some(Ground { registry, gate, .. }) = ground() else { return };
     // More than two pieces, of what cannot be compressed.
     let project = tested("big", "FROM busybox\nRUN dd if=/dev/urandom of=/big bs=1M count=40\nCMD [\"true\"]\n");
     gate.trouble("PATCH", 3, 9, Trouble::Hold);
@@ -265,11 +306,7 @@ fn a_push_that_was_killed_goes_on_where_the_registry_has_it() {
 
 #[test]
 fn what_fails_for_a_moment_is_tried_again_and_what_fails_for_good_is_told() {
-    engine_or_skip!();
-    registry_or_skip!();
-    let _turn = engine_lock();
-    let registry = Registry::start();
-    let gate = Gate::to(registry.port);
+    let Some(Ground { registry, gate, .. }) = ground() else { return };
     let project = tested("shop", WEB);
     gate.trouble("GET", 0, 1, Trouble::Status(503, ""));
     gate.trouble("HEAD", 1, 1, Trouble::Cut);
@@ -307,11 +344,7 @@ fn what_fails_for_a_moment_is_tried_again_and_what_fails_for_good_is_told() {
 
 #[test]
 fn a_registry_that_answers_with_another_digest_is_not_believed() {
-    engine_or_skip!();
-    registry_or_skip!();
-    let _turn = engine_lock();
-    let registry = Registry::start();
-    let gate = Gate::to(registry.port);
+    let Some(Ground { gate, .. }) = ground() else { return };
     let project = tested("shop", WEB);
     // The looks before the push are true; the one afterwards is not.
     gate.trouble("GET /v2/shop/web/manifests/latest", 1, 99, Trouble::OtherDigest);
@@ -320,11 +353,7 @@ fn a_registry_that_answers_with_another_digest_is_not_believed() {
 
 #[test]
 fn a_token_is_fetched_where_the_registry_says_and_sent_to_the_registry() {
-    engine_or_skip!();
-    registry_or_skip!();
-    let _turn = engine_lock();
-    let registry = Registry::start();
-    let gate = Gate::to(registry.port);
+    let Some(Ground { registry, gate, .. }) = ground() else { return };
     gate.trouble("", 0, 999, Trouble::WantToken);
     let project = tested("shop", WEB);
     push(&project, &gate.host(), &[]).expect_code(0);
@@ -336,11 +365,7 @@ fn a_token_is_fetched_where_the_registry_says_and_sent_to_the_registry() {
 
 #[test]
 fn two_pushes_at_once_take_turns_and_types_share_their_layers() {
-    engine_or_skip!();
-    registry_or_skip!();
-    let _turn = engine_lock();
-    let registry = Registry::start();
-    let gate = Gate::to(registry.port);
+    let Some(Ground { registry, gate, .. }) = ground() else { return };
     let project = Project::empty("shop");
     project.write("Dockerfile.web", WEB).write("Dockerfile.worker", &format!("{WEB}LABEL a=b\n"));
     project.run(&["build"]).expect_code(0);

@@ -360,18 +360,21 @@ fn every_key_of_the_help_and_the_hints_does_something() {
     assert!(help().iter().all(|(_, does)| !does.is_empty()));
 }
 
-/// Runs alone, in the terminal of the test below.
-#[tokio::test]
-#[ignore = "panics, and needs a terminal"]
-async fn panics_on_a_screen_of_its_own() {
+/// Set where the test below runs itself once more, in a terminal of its own.
+const ON_A_SCREEN: &str = "DYNOSIM_TEST_PANIC_ON_A_SCREEN";
+
+fn panic_on_a_screen() {
     let (keys, _pressed) = tokio::sync::mpsc::channel(1);
     let _tty = tty::Terminal::take(tty::Mode::Screen, keys).unwrap();
     let shown = tty::screen().borrow().is_some();
     panic!("it was on a screen of its own: {shown}");
 }
 
-#[test]
-fn a_panic_leaves_the_terminal_as_it_was_and_is_read_there() {
+#[tokio::test]
+async fn a_panic_leaves_the_terminal_as_it_was_and_is_read_there() {
+    if std::env::var_os(ON_A_SCREEN).is_some() {
+        panic_on_a_screen();
+    }
     let server = format!("dynosim-panic-{}", std::process::id());
     let tmux = |args: &[&str]| {
         let output = std::process::Command::new("tmux").args(["-L", &server]).args(args).output().ok()?;
@@ -382,8 +385,9 @@ fn a_panic_leaves_the_terminal_as_it_was_and_is_read_there() {
     }
     let test = std::env::current_exe().unwrap();
     let line = format!(
-        "{} --ignored --exact --nocapture cli::ui::tests::panics_on_a_screen_of_its_own; stty -a; echo after",
-        test.display()
+        "{ON_A_SCREEN}=1 {} --exact --nocapture {}; stty -a; echo after",
+        test.display(),
+        "cli::ui::tests::a_panic_leaves_the_terminal_as_it_was_and_is_read_there"
     );
     tmux(&["send-keys", &line, "Enter"]);
     let began = tokio::time::Instant::now();

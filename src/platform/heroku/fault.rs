@@ -5,7 +5,6 @@ use crate::model::exit_code::ExitCode;
 use crate::model::image::ImageId;
 use crate::model::process_type::ProcessType;
 use crate::platform::push::PushError;
-use crate::registry::RegistryError;
 
 /// Why a command about an app at Heroku did not do its job.
 #[derive(Debug, thiserror::Error)]
@@ -161,7 +160,7 @@ impl From<PushError> for Fault {
 /// A release does not go on where it stopped, as a push does.
 fn of_registry(error: &PushError) -> Option<String> {
     match error {
-        PushError::Registry { error, .. } if matches!(**error, RegistryError::Unreachable { .. }) => {
+        PushError::Registry { error, .. } if error.goes_on() => {
             Some("nothing was released; do it again when the registry answers".into())
         }
         other => other.help(),

@@ -79,9 +79,7 @@ async fn all_of(registry: &dyn Registry, hosted: &Hosted, app: &App) -> Result<S
 /// Puts the images into the target's repositories, and sees that they are there. What is left to do is to release them.
 pub async fn promote(registry: &dyn Registry, promotion: &Promotion) -> Result<(), Fault> {
     let (from, to) = (&promotion.from.name, &promotion.to.name);
-    for (process_type, _) in &promotion.shipment.0 {
-        registry.copy(from, to, process_type).await?;
-    }
+    registry.copy(from, to, &promotion.shipment.0).await?;
     for (process_type, wanted) in &promotion.shipment.0 {
         let got = registry.latest(to, process_type).await?;
         if got.as_ref() != Some(wanted) {

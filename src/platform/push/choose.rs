@@ -1,7 +1,8 @@
 //! Which images are pushed. Nothing is built: what was built last is meant, or what a version names.
 
+use super::commands::not_carried;
 use super::fault::PushError;
-use crate::model::image::ImageId;
+use crate::model::image::{ImageFacts, ImageId};
 use crate::model::process_type::ProcessType;
 use crate::platform::PlatformError;
 use crate::platform::builds::{BuildOptions, changed_since};
@@ -33,8 +34,8 @@ pub(super) struct Chosen {
     pub(super) image: ImageId,
     /// Its version.
     pub(super) version: Option<Tag>,
-    /// Its size in bytes, as the engine says.
-    pub(super) size: u64,
+    /// What it says about itself, as far as that was looked at.
+    pub(super) facts: ImageFacts,
 }
 
 /// A digest as the rest of dynosim has it.
@@ -64,8 +65,17 @@ pub(super) async fn images(project: &Project, ledger: &Ledger, wish: &Wish) -> R
             let platform = format!("{}/{}", facts.os, facts.architecture);
             return Err(PushError::Platform { process_type: one.process_type, platform }.into());
         }
-        one.size = facts.size;
+        if facts.cmd.is_empty() {
+            return Err(PushError::NoCommand { process_type: one.process_type }.into());
+        }
+        one.facts = facts;
         chosen.push(one);
+    }
+    // An earlier version is not held against the files of today.
+    if wish.version.is_none() {
+        for text in not_carried(&project.app, &chosen, wish.types.is_empty()) {
+            project.report.warn(text);
+        }
     }
     Ok(chosen)
 }
@@ -77,7 +87,7 @@ fn of_version(ledger: &Ledger, version: &Tag, wish: &Wish) -> Result<Vec<Chosen>
     let one = |process_type: ProcessType| {
         let image = tagged.images.get(&process_type).ok_or_else(|| missing(process_type.as_str()))?;
         let version = wish.tag.clone().or_else(|| Some(version.clone()));
-        Ok(Chosen { image: image.config.clone(), process_type, version, size: 0 })
+        Ok(Chosen { image: image.config.clone(), process_type, version, facts: ImageFacts::default() })
     };
     types.into_iter().map(one).collect()
 }
@@ -90,13 +100,18 @@ async fn newest(project: &Project, ledger: &Ledger, wish: &Wish) -> Result<Vec<C
         let missing = || PushError::NotBuilt { process_type: process_type.clone() };
         let built = builds.value.get(process_type.as_str()).ok_or_else(missing)?;
         let version = wish.tag.clone().or_else(|| newest_version(ledger, process_type, &built.image));
-        found.push(Chosen { process_type: process_type.clone(), image: built.image.clone(), version, size: 0 });
+        found.push(Chosen {
+            process_type: process_type.clone(),
+            image: built.image.clone(),
+            version,
+            facts: ImageFacts::default(),
+        });
     }
     let options = BuildOptions { platform: "linux/amd64".into(), no_cache: false };
     for process_type in changed_since(project, &types, &builds, &options).await? {
         project.report.warn(format!(
-            "the sources of {process_type} are not those of its newest build any more (or it was built with --arg or \
-             --context-path); what was built is what counts here: `dynosim test` builds and tests anew"
+            "the sources of {process_type} are not those of its newest build any more; what was built is what counts \
+             here: `dynosim test` builds and tests anew"
         ));
     }
     Ok(found)

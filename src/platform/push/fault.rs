@@ -49,6 +49,14 @@ pub enum PushError {
         /// Its config digest.
         image: ImageId,
     },
+    /// Heroku would not release it (R1.3).
+    #[error(
+        "No command specified for process type {process_type}: its image has no CMD, and a pushed image runs nothing else"
+    )]
+    NoCommand {
+        /// Whose image.
+        process_type: ProcessType,
+    },
     /// It cannot run at Heroku (R1.2).
     #[error("the {process_type} image is for {platform}, and Heroku's dynos are linux/amd64")]
     Platform {
@@ -79,8 +87,8 @@ pub enum PushError {
         /// The one it was to name.
         wanted: Digest,
     },
-    /// The registry's own answer is not what was pushed.
-    #[error("the registry answers {found} for {repository}:{tag}, and {wanted} was pushed")]
+    /// The registry's own answer is not what it should be.
+    #[error("the registry answers {found} for {repository}:{tag}, not {wanted}")]
     Differs {
         /// Where.
         repository: String,
@@ -88,7 +96,7 @@ pub enum PushError {
         tag: String,
         /// The config digest it answers with.
         found: String,
-        /// What was pushed.
+        /// What it should be.
         wanted: Digest,
     },
     /// What is there is no image that Heroku takes (R1.2).
@@ -159,6 +167,9 @@ impl PushError {
                 "`dynosim tested` lists what was tested and tagged; `dynosim tag VERSION` gives a version".into()
             }
             Self::Gone { .. } => "build and test it again: the same sources may give another digest".into(),
+            Self::NoCommand { .. } => {
+                "end its Dockerfile with a CMD; `run` of heroku.yml and a Procfile do not go with an image".into()
+            }
             Self::Platform { .. } | Self::Saved(SavedError::Platform(_)) => {
                 "build it with `dynosim build --platform linux/amd64`, and test that".into()
             }

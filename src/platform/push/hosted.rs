@@ -2,6 +2,7 @@
 
 use super::choose::image_id;
 use super::fault::PushError;
+use super::send::{failed, so_far};
 use super::sign_in::SignIns;
 use super::target::Target;
 use crate::model::image::ImageId;
@@ -28,23 +29,40 @@ impl AppImages {
         Ok(Client::new(target.repository(process_type)?, login, self.patience)?)
     }
 
-    /// Copies: the registry takes every blob over from one repository into the other. One that does not do that gets it by
-    /// way of this machine.
-    async fn copied(&self, from: &str, to: &str, process_type: &ProcessType) -> Result<(), PushError> {
+    /// The registry takes every blob over from one repository into the other. One that does not do that gets it by way of
+    /// this machine. No tag is set.
+    async fn carried(
+        &self,
+        from: &str,
+        to: &str,
+        process_type: &ProcessType,
+        image: &ImageId,
+    ) -> Result<Copy, PushError> {
         let (source, target) = (self.client(from, process_type).await?, self.client(to, process_type).await?);
-        let found = source.manifest(Tag::latest().as_str()).await?;
-        let missing = || PushError::NoVersion { version: "latest".into(), what: source.repository.to_string() };
+        let latest = Tag::latest();
+        let found = source.manifest(latest.as_str()).await?;
+        let missing = || PushError::NoVersion { version: latest.to_string(), what: source.repository.to_string() };
         let found = found.ok_or_else(missing)?;
         let manifest = found.manifest().ok_or_else(|| not_schema_2(&source, &found))?;
+        if manifest.config.digest.as_str() != image.0 {
+            let (repository, tag) = (source.repository.to_string(), latest.to_string());
+            let found = manifest.config.digest.to_string();
+            return Err(PushError::Differs { repository, tag, found, wanted: image.0.parse()? });
+        }
         for blob in manifest.blobs() {
             if target.has(&blob.digest, blob.size).await? || target.mount(blob, source.repository.path()).await? {
                 continue;
             }
             carry_over(&source, &target, blob).await?;
         }
-        // The very bytes: another text of the same manifest would have another digest.
-        Ok(target.tag(&Tag::latest(), &found.bytes).await?)
+        Ok(Copy { target, manifest: found })
     }
+}
+
+/// An image whose blobs are where its tag is to be.
+struct Copy {
+    target: Client,
+    manifest: Found,
 }
 
 fn not_schema_2(client: &Client, found: &Found) -> PushError {
@@ -83,7 +101,18 @@ impl Registry for AppImages {
         Ok(Some(image_id(&config)))
     }
 
-    async fn copy(&self, from: &str, to: &str, process_type: &ProcessType) -> Result<(), PushError> {
-        self.copied(from, to, process_type).await
+    async fn copy(&self, from: &str, to: &str, images: &[(ProcessType, ImageId)]) -> Result<(), PushError> {
+        let mut copies = Vec::new();
+        for (process_type, image) in images {
+            copies.push(self.carried(from, to, process_type, image).await?);
+        }
+        let mut done = Vec::new();
+        for Copy { target, manifest } in copies {
+            // The very bytes: another text of the same manifest would have another digest.
+            let set = target.tag(&Tag::latest(), &manifest.bytes).await;
+            set.map_err(|error| failed(error, so_far(&done)))?;
+            done.push(format!("{}:latest", target.repository));
+        }
+        Ok(())
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `target` | where: registry and app |
 //! | `choose` | which images, and whether tests vouch for them |
+//! | `commands` | what heroku.yml and Procfile say that a pushed image does not |
 //! | `memory` | what is known of earlier pushes; never believed without asking the registry |
 //! | `prepare` | the manifest, and the bytes that the registry lacks |
 //! | `send` | blobs, then tags, then the registry's own answer |
@@ -14,6 +15,7 @@
 //! were, or as they should be; what was sent stays with the registry, and the next push goes on from there.
 
 mod choose;
+mod commands;
 mod fault;
 mod hosted;
 mod memory;

@@ -109,7 +109,7 @@ async fn export(project: &Project, one: &Chosen, squeezer: &Squeezer) -> Result<
     });
     let mut reader = SyncIoBridge::new(StreamReader::new(pieces));
     let (folder, report) = (squeezer.folder.clone(), project.report.clone());
-    let (label, size) = (one.process_type.to_string(), one.size);
+    let (label, size) = (one.process_type.to_string(), one.facts.size);
     let read = move || {
         let (mut bytes, mut told) = (0, 0);
         open(&mut reader, &folder, |more| {

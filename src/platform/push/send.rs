@@ -109,11 +109,12 @@ pub(super) async fn tags(parcels: &[Parcel]) -> Result<(), PushError> {
     Ok(())
 }
 
-fn failed(error: RegistryError, done: String) -> PushError {
+pub(super) fn failed(error: RegistryError, done: String) -> PushError {
     PushError::Registry { error: Box::new(error), done: Some(done) }
 }
 
-fn so_far(done: &[String]) -> String {
+/// How far the tags are, all blobs being there.
+pub(super) fn so_far(done: &[String]) -> String {
     if done.is_empty() {
         return "all blobs were sent; no tag was set, nothing was released".into();
     }

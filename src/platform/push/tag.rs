@@ -5,7 +5,7 @@ use super::fault::PushError;
 use super::open_ledger;
 use super::sign_in::SignIns;
 use super::target::Target;
-use crate::model::image::ImageId;
+use crate::model::image::{ImageFacts, ImageId};
 use crate::model::process_type::ProcessType;
 use crate::platform::PlatformError;
 use crate::platform::project::Project;
@@ -40,7 +40,7 @@ pub async fn tag(
         let image = builds.value.get(process_type.as_str()).ok_or_else(missing)?.image.clone();
         // Names that no registry takes are found out before anything is written down.
         target.repository(&process_type)?;
-        let one = Chosen { process_type, image, version: Some(version.clone()), size: 0 };
+        let one = Chosen { process_type, image, version: Some(version.clone()), facts: ImageFacts::default() };
         choose::vouched(project, &ledger, &one, allow_untested)?;
         if !project.engine.exists(&one.image).await? {
             return Err(PushError::Gone { process_type: one.process_type, image: one.image }.into());

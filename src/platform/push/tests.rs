@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::engine::fake::FakeEngine;
 use crate::heroku::Endpoint;
 use crate::manifest::LoadOptions;
-use crate::model::image::ImageId;
+use crate::model::image::{ImageFacts, ImageId};
 use crate::model::process_type::ProcessType;
 use crate::platform::PlatformError;
 use crate::platform::project::{Place, Project, Sources};
@@ -75,7 +75,12 @@ async fn prepared(id: &str, archive: Vec<u8>) -> Result<Manifest, PlatformError>
     };
     let repository = Repository::new(empty_registry(), "shop/web").unwrap();
     let client = Client::new(repository, None, Patience::default()).unwrap();
-    let chosen = Chosen { process_type: ProcessType::web(), image: ImageId(id.into()), version: None, size: 0 };
+    let chosen = Chosen {
+        process_type: ProcessType::web(),
+        image: ImageId(id.into()),
+        version: None,
+        facts: ImageFacts::default(),
+    };
     let squeezer = Squeezer { folder: home.path().to_owned() };
     let ready = prepare(&project, &client, &chosen, &Memory::open(&project.state), &squeezer).await?;
     assert_eq!(ready.missing.len(), 2, "the layer and the config");

@@ -24,6 +24,9 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 /// The key that the stand-in takes.
 pub(crate) const KEY: &str = "01234567-89ab-cdef-0123-456789abcdef";
 
+/// The names in its certificate, where it speaks TLS.
+const TLS_NAMES: [&str; 3] = ["127.0.0.1", "api.example.test", "registry.example.test"];
+
 /// An answer that is given instead of the true one.
 #[derive(Clone)]
 pub(crate) struct Fault {
@@ -72,7 +75,7 @@ impl StandIn {
     /// With a certificate that nobody has signed.
     pub(crate) fn start_tls(apps: Vec<App>) -> Self {
         let key = rcgen::KeyPair::generate().unwrap();
-        let signed = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let signed = rcgen::CertificateParams::new(TLS_NAMES.map(str::to_owned)).unwrap().self_signed(&key).unwrap();
         let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
