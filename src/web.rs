@@ -9,7 +9,8 @@ use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use proxy::{Proxies, Way};
+pub use proxy::Proxies;
+use proxy::Way;
 use std::error::Error;
 use std::io;
 use std::net::IpAddr;
@@ -41,13 +42,11 @@ impl NoWay {
     }
 }
 
-/// Opens no connection yet. `connecting` is how long one may take to open. Fails when this machine has no roots to trust, or
-/// the environment names a proxy that is none.
-pub fn client<B>(connecting: Duration) -> Result<Web<B>, NoWay>
+/// Opens no connection yet. `connecting` is how long one may take to open. Fails when this machine has no roots to trust.
+pub fn client<B>(connecting: Duration, proxies: &Proxies) -> Result<Web<B>, NoWay>
 where
     B: Body<Data = Bytes> + Send,
 {
-    let proxies = Proxies::find(&|name| std::env::var(name).ok())?;
     let mut plain = HttpConnector::new();
     plain.enforce_http(false);
     plain.set_connect_timeout(Some(connecting));
@@ -56,7 +55,7 @@ where
     // Whether plain HTTP is allowed is decided by the URL's host, before any connection.
     let secured = |tls| HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
     // A proxy may speak TLS itself; what goes through it does so in any case.
-    let way = Way::new(secured(tls.clone()).wrap_connector(plain), proxies, connecting);
+    let way = Way::new(secured(tls.clone()).wrap_connector(plain), proxies.clone(), connecting);
     let connector = secured(tls).wrap_connector(way);
     Ok(Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector))
 }

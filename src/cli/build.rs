@@ -6,7 +6,7 @@ use crate::diagnostic::Severity;
 use crate::model::exit_code::ExitCode as Code;
 use crate::model::process_type::ProcessType;
 use crate::platform::PlatformError;
-use crate::platform::{builds, interrupt, up};
+use crate::platform::{builds, up};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -15,9 +15,7 @@ pub(super) async fn run(session: &Session, args: Build) -> Result<ExitCode, Plat
     let sources = session.sources(&args.how, Severity::Note)?;
     let project = session.project(sources).await?;
     let wanted = wanted(&project.app, &args.types)?;
-    let (interrupter, interrupt) = interrupt::channel();
-    super::signals::listen(interrupter, session.report.clone(), || false)
-        .map_err(PlatformError::io("listen for signals"))?;
+    let interrupt = session.interrupt()?;
     let options = args.how.options();
     let built = tokio::select! {
         built = builds::build(&project, &wanted, &options) => built?,

@@ -6,9 +6,10 @@ use super::session::{Session, environment};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::heroku::{Endpoint, HerokuError, Key, Origin};
 use crate::model::exit_code::ExitCode as Code;
+use crate::platform::PlatformError;
 use crate::platform::push::{self, HEROKU_USER, PushError, SignIns, Target, Wish, heroku_registry, log_in, log_out};
-use crate::platform::{PlatformError, interrupt};
-use crate::registry::{DockerLogins, Host, Kept, Login, Patience, Tag};
+use crate::registry::{DockerLogins, Host, Kept, Login, Patience, RegistryError, Tag};
+use crate::web::Proxies;
 use serde_json::json;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -18,9 +19,8 @@ use std::process::ExitCode;
 const MOST_SECRET: u64 = 1 << 16;
 
 pub(super) async fn run(session: &Session, command: Ship) -> Result<ExitCode, PlatformError> {
-    let (interrupter, interrupt) = interrupt::channel();
-    super::signals::listen(interrupter, session.report.clone(), || false)
-        .map_err(PlatformError::io("listen for signals"))?;
+    let interrupt = session.interrupt()?;
+    let sends = matches!(command, Ship::Push(_));
     let work = async {
         match command {
             Ship::Tag(args) => tag(session, args).await,
@@ -33,8 +33,9 @@ pub(super) async fn run(session: &Session, command: Ship) -> Result<ExitCode, Pl
     tokio::select! {
         done = work => done.map(|()| super::code(Code::Ok)),
         _ = interrupt.wanted() => {
-            session.report.note("what the registry has of it stays there: push again and it goes on");
-            Err(PlatformError::Interrupted)
+            let what = if sends { "interrupted; to push again goes on where it stopped" } else { "interrupted" };
+            session.printer.err(&session.printer.dim(what));
+            Ok(super::code(Code::Interrupted))
         }
     }
 }
@@ -120,17 +121,19 @@ async fn pull(session: &Session, args: Pull) -> Result<(), PlatformError> {
 
 async fn login(session: &Session, args: LoginArgs) -> Result<(), PlatformError> {
     let host = registry(&args.registry)?;
+    let sign_ins = sign_ins(session)?;
     let login = if args.password_stdin {
         let mut text = String::new();
         let read = std::io::stdin().take(MOST_SECRET).read_to_string(&mut text);
         read.map_err(PlatformError::io("read the password from standard input"))?;
         Login::new(args.username.unwrap_or_else(|| HEROKU_USER.into()), text.trim_end_matches(['\n', '\r']))
     } else {
-        let key = sign_ins(session)?.heroku.filter(|(own, _)| *own == host);
-        let (_, login) = key.ok_or_else(|| PushError::NoKey(host.to_string()))?;
+        let is_heroku = heroku_host()? == host;
+        let key = sign_ins.heroku.clone().filter(|(own, _)| *own == host);
+        let (_, login) = key.ok_or_else(|| PushError::NoKey { heroku: is_heroku, host: host.to_string() })?;
         args.username.map_or_else(|| login.clone(), |user| Login::new(user, login.secret()))
     };
-    let kept = log_in(&docker_logins(), &host, login, Patience::default()).await?;
+    let kept = log_in(&sign_ins, &host, login, Patience::default()).await?;
     let place = match kept {
         Kept::Helper(helper) => format!("kept by docker-credential-{helper}"),
         Kept::File(path) => format!("kept in {}, which only you can read", path.display()),
@@ -189,5 +192,6 @@ fn sign_ins(session: &Session) -> Result<SignIns, PlatformError> {
     let key_first = key.as_ref().is_some_and(|key| key.origin == Origin::Environment);
     let host = heroku_registry(&api).map_err(PushError::from)?;
     let heroku = key.map(|key| (host, Login::new(HEROKU_USER, key.secret())));
-    Ok(SignIns { docker: docker_logins(), heroku, key_first })
+    let proxies = Proxies::find(&environment).map_err(|error| PushError::from(RegistryError::from(error)))?;
+    Ok(SignIns { docker: docker_logins(), heroku, key_first, proxies })
 }

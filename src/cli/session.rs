@@ -4,6 +4,7 @@ use super::args::{BuildArgs, Common, Fs, Rules};
 use super::background::Background;
 use super::news;
 use super::printer::Printer;
+use super::signals;
 use crate::clock::Clock;
 use crate::diagnostic::Severity;
 use crate::engine::docker::{self, DockerEngine};
@@ -14,6 +15,7 @@ use crate::platform::PlatformError;
 use crate::platform::builds::BuildOptions;
 use crate::platform::control::Reload;
 use crate::platform::deploy::DynoRules;
+use crate::platform::interrupt::{self, Interrupt};
 use crate::platform::project::{Place, Project, Sources};
 use crate::platform::report::{News, Reporter};
 use std::path::{Path, PathBuf};
@@ -37,6 +39,13 @@ impl Session {
     pub(super) fn new(common: Common, printer: Printer) -> Self {
         let (report, news) = Reporter::new();
         Self { common, printer, clock: Clock::system(), report, background: None, news: Some(news), shown: None }
+    }
+
+    /// Listens for Ctrl-C, SIGTERM and SIGHUP from now on.
+    pub(super) fn interrupt(&self) -> Result<Interrupt, PlatformError> {
+        let (interrupter, interrupt) = interrupt::channel();
+        signals::listen(interrupter, self.report.clone(), || false).map_err(PlatformError::io("listen for signals"))?;
+        Ok(interrupt)
     }
 
     /// Starts to show the platform's news.

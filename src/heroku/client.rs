@@ -1,10 +1,10 @@
 //! Requests and answers: the conventions of the Platform API v3 (cli-api §3).
 
 use super::endpoint::Endpoint;
-use super::error::{HerokuError, chain};
+use super::error::HerokuError;
 use super::key::Key;
 use super::shapes;
-use crate::web::{self, Web};
+use crate::web::{self, Proxies, Web, innermost};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -85,10 +85,11 @@ impl Client {
     pub fn new(
         api: Endpoint,
         key: Key,
+        proxies: &Proxies,
         patience: Patience,
         aside: impl Fn(&str) + Send + Sync + 'static,
     ) -> Result<Self, HerokuError> {
-        let web = web::client(patience.connect)?;
+        let web = web::client(patience.connect, proxies)?;
         Ok(Self { web, api, key, patience, aside: Arc::new(aside) })
     }
 
@@ -214,9 +215,9 @@ impl Client {
         match timeout(self.patience.answer, self.web.request(request)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) if error.is_connect() => {
-                Err(HerokuError::Unreachable { host: self.api.host().into(), reason: chain(&error) })
+                Err(HerokuError::Unreachable { host: self.api.host().into(), reason: innermost(&error) })
             }
-            Ok(Err(error)) => Err(self.lost(ask, chain(&error))),
+            Ok(Err(error)) => Err(self.lost(ask, innermost(&error))),
             Err(_) => Err(self.lost(ask, self.silence())),
         }
     }
@@ -247,7 +248,7 @@ impl Client {
             let frame = timeout(self.patience.answer, body.frame()).await;
             match frame.map_err(|_| self.lost(ask, self.silence()))? {
                 None => return Ok(whole),
-                Some(Err(error)) => return Err(self.lost(ask, chain(&error))),
+                Some(Err(error)) => return Err(self.lost(ask, innermost(&error))),
                 Some(Ok(frame)) => whole.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
             }
             if whole.len() > ANSWER_BYTES {

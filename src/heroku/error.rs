@@ -3,7 +3,6 @@
 use super::key::{KeyError, Origin};
 use super::shapes;
 use hyper::StatusCode;
-use std::error::Error;
 use std::fmt::Write as _;
 
 /// Why Heroku did not do what it was asked.
@@ -23,7 +22,7 @@ pub enum HerokuError {
     Unreachable {
         /// Where.
         host: String,
-        /// The chain of causes.
+        /// The innermost cause.
         reason: String,
     },
     /// The request left, and no answer came.
@@ -33,7 +32,7 @@ pub enum HerokuError {
         host: String,
         /// `PATCH /apps/shop/formation`
         what: String,
-        /// The chain of causes.
+        /// The innermost cause.
         reason: String,
         /// Whether it may have been done all the same.
         unknown: bool,
@@ -138,18 +137,4 @@ fn refusal(status: StatusCode, error: &shapes::Error, key: &Origin) -> Option<St
         _ => return more,
     };
     Some(more.map_or(help.clone(), |more| format!("{help}; {more}")))
-}
-
-/// An error and its causes, each told once.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let words = next.to_string();
-        if !text.contains(&words) {
-            let _ = write!(text, ": {words}");
-        }
-        cause = next.source();
-    }
-    text
 }

@@ -4,8 +4,8 @@
 //! break: it is taken up again with `Range`, which Heroku's schema offers for `text/plain`.
 
 use super::client::{AGENT, Client, text_of};
-use super::error::{HerokuError, chain};
-use crate::web::is_loopback;
+use super::error::HerokuError;
+use crate::web::{innermost, is_loopback};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -102,7 +102,7 @@ impl Reader {
         let Ok(request) = request.body(Full::new(Bytes::new())) else { return Look::Ended };
         let answer = match timeout(self.client.patience.answer, self.client.web().request(request)).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Look::Broke(chain(&error)),
+            Ok(Err(error)) => return Look::Broke(innermost(&error)),
             Err(_) => return Look::Broke("no answer".into()),
         };
         // Who does not know of ranges sends all of it again: what was seen is passed over.
@@ -121,7 +121,7 @@ impl Reader {
         while let Some(frame) = body.frame().await {
             let data = match frame {
                 Ok(frame) => frame.into_data().unwrap_or_default(),
-                Err(error) => return Look::Broke(chain(&error)),
+                Err(error) => return Look::Broke(innermost(&error)),
             };
             let mut piece: Vec<u8> = data.into_iter().filter(|byte| *byte != 0).collect();
             let passed = skip.min(piece.len());

@@ -6,6 +6,7 @@ use super::manifest::{self, Manifest};
 use super::place::{Digest, Host, Repository, Tag};
 use super::session::{Answer, Pulse, Session};
 use super::web::{self, Patience};
+use crate::web::Proxies;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -51,14 +52,19 @@ impl Found {
 
 impl Client {
     /// Asks nothing yet.
-    pub fn new(repository: Repository, login: Option<Login>, patience: Patience) -> Result<Self, RegistryError> {
-        let session = Session::new(&repository.host, Some(&repository), login, patience)?;
+    pub fn new(
+        repository: Repository,
+        login: Option<Login>,
+        patience: Patience,
+        proxies: &Proxies,
+    ) -> Result<Self, RegistryError> {
+        let session = Session::new(&repository.host, Some(&repository), login, patience, proxies)?;
         Ok(Self { session, repository })
     }
 
     /// Whether a registry takes a login.
-    pub async fn check(host: &Host, login: Login, patience: Patience) -> Result<(), RegistryError> {
-        let session = Session::new(host, None, Some(login), patience)?;
+    pub async fn check(host: &Host, login: Login, patience: Patience, proxies: &Proxies) -> Result<(), RegistryError> {
+        let session = Session::new(host, None, Some(login), patience, proxies)?;
         let url = session.url("/v2/");
         let make = || Request::builder().uri(&url).body(web::bytes(Bytes::new()));
         let doing = "signing in";

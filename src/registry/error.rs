@@ -114,6 +114,9 @@ impl RegistryError {
             Self::Unreachable { reason, .. } if reason.starts_with("the proxy ") => {
                 Some("look at HTTPS_PROXY, or name the registry in NO_PROXY if it is reached without a proxy".into())
             }
+            Self::Unreachable { .. } => {
+                Some("look at the network and the registry's name; to push again goes on where it stopped".into())
+            }
             _ if self.goes_on() => Some("push again: it goes on where it stopped".into()),
             _ => None,
         }

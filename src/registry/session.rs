@@ -5,7 +5,7 @@ use super::error::RegistryError;
 use super::login::Login;
 use super::place::{Host, Repository};
 use super::web::{self, Body, Patience};
-use crate::web::{Web, innermost, is_loopback};
+use crate::web::{Proxies, Web, innermost, is_loopback};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
@@ -73,9 +73,10 @@ impl Session {
         repository: Option<&Repository>,
         login: Option<Login>,
         patience: Patience,
+        proxies: &Proxies,
     ) -> Result<Self, RegistryError> {
         Ok(Self {
-            web: web::web(patience.connecting)?,
+            web: web::web(patience.connecting, proxies)?,
             host: host.clone(),
             scope: repository.map(|repository| format!("repository:{}:pull,push", repository.path())),
             login,

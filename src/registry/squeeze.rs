@@ -123,7 +123,7 @@ impl Squeezer {
         self.forget(|_| true);
     }
 
-    /// Forgets what a push that was killed had not made whole.
+    /// Forgets what was not made whole.
     pub fn forget_unfinished(&self) {
         self.forget(|name| name.starts_with('.'));
     }

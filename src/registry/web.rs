@@ -1,7 +1,7 @@
 //! Bodies to send to a registry, and how long to wait for it.
 
 use super::error::RegistryError;
-use crate::web::Web;
+use crate::web::{Proxies, Web};
 use bytes::Bytes;
 use futures_util::stream::try_unfold;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -44,8 +44,8 @@ impl Default for Patience {
 }
 
 /// Opens no connection yet.
-pub(super) fn web(connecting: Duration) -> Result<Web<Body>, RegistryError> {
-    Ok(crate::web::client(connecting)?)
+pub(super) fn web(connecting: Duration, proxies: &Proxies) -> Result<Web<Body>, RegistryError> {
+    Ok(crate::web::client(connecting, proxies)?)
 }
 
 pub(super) fn bytes(bytes: Bytes) -> Body {

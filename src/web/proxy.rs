@@ -24,12 +24,12 @@ use tower_service::Service;
 const NAMES: [(&str, &str); 3] = [("HTTPS_PROXY", "https_proxy"), ("ALL_PROXY", "all_proxy"), ("NO_PROXY", "no_proxy")];
 
 /// Which hosts are reached through which proxy.
-#[derive(Debug)]
-pub(super) struct Proxies(Matcher);
+#[derive(Clone, Debug)]
+pub struct Proxies(Arc<Matcher>);
 
 impl Proxies {
-    /// What the environment says.
-    pub(super) fn find(environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, NoWay> {
+    /// What the environment says. Fails when it names a proxy that is none, or one that CONNECT cannot be said to.
+    pub fn find(environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, NoWay> {
         let read = |(name, small): (&'static str, &'static str)| {
             let set =
                 |name: &'static str| environment(name).filter(|value| !value.trim().is_empty()).map(|v| (name, v));
@@ -39,7 +39,12 @@ impl Proxies {
         let (https, all) = (https.map(usable).transpose()?, all.map(usable).transpose()?);
         let value = |set: Option<String>| set.unwrap_or_default();
         let no = value(none.map(|(_, value)| value));
-        Ok(Self(Matcher::builder().https(value(https)).all(value(all)).no(no).build()))
+        Ok(Self(Arc::new(Matcher::builder().https(value(https)).all(value(all)).no(no).build())))
+    }
+
+    /// Everything is reached straight.
+    pub fn none() -> Self {
+        Self(Arc::new(Matcher::builder().build()))
     }
 
     fn on_the_way_to(&self, server: &Uri) -> Option<Intercept> {
@@ -62,13 +67,13 @@ type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 #[derive(Clone)]
 pub struct Way {
     direct: HttpsConnector<HttpConnector>,
-    proxies: Arc<Proxies>,
+    proxies: Proxies,
     connecting: Duration,
 }
 
 impl Way {
     pub(super) fn new(direct: HttpsConnector<HttpConnector>, proxies: Proxies, connecting: Duration) -> Self {
-        Self { direct, proxies: Arc::new(proxies), connecting }
+        Self { direct, proxies, connecting }
     }
 }
 

@@ -9,6 +9,7 @@ use dynosim::model::image::ImageId;
 use dynosim::model::process_type::ProcessType;
 use dynosim::platform::tested::TestedImage;
 use dynosim::registry::{Blob, Client, Digest, Host, Manifest, Patience, Repository, Sessions, Source, Tag};
+use dynosim::web::Proxies;
 use serde_json::json;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -255,7 +256,7 @@ impl Sessions for Forgetful {
 
 fn client(registry: &Registry, repository: &str) -> Client {
     let repository = Repository::new(Host::parse(&registry.host()).unwrap(), repository).unwrap();
-    Client::new(repository, None, Patience::default()).unwrap()
+    Client::new(repository, None, Patience::default(), &Proxies::none()).unwrap()
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
@@ -411,6 +412,17 @@ fn a_promotion_that_is_cut_off_between_two_types_moves_no_tag() {
     gate.trouble("PUT /v2/shop/web/manifests", 0, 99, Refusal::Status(403, denied));
     let torn = promote();
     torn.expect_code(8).expect_err(&format!("these tags set: {host}/shop/release:latest; nothing was released"));
+    // A registry that says nothing more: who leaves is told that nothing was released.
+    gate.heal();
+    gate.trouble("PUT /v2/shop/web/manifests", 0, 99, Refusal::Hold);
+    let words = format!("container:promote --from staging --to shop --registry {host}");
+    let mut command = project.command(&words.split(' ').collect::<Vec<_>>());
+    command.env("HEROKU_API_URL", heroku.url()).env("HEROKU_API_KEY", KEY).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    gate.wait_held();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    Finished::of(&child.wait_with_output().unwrap()).expect_code(130).expect_err("interrupted; nothing was released");
     assert!(!heroku.asked().iter().any(|line| line.starts_with("PATCH")), "nothing was released");
 }
 

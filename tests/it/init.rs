@@ -1,6 +1,6 @@
 //! `dynosim init`: what it finds, shows, writes and leaves alone; and that what it writes comes up.
 
-use crate::harness::{Project, docker, engine_lock};
+use crate::harness::{Project, engine_lock};
 use crate::support::engine_or_skip;
 use std::fs;
 use std::path::Path;
@@ -66,30 +66,6 @@ fn a_flask_app_without_a_dockerfile_comes_up_as_init_writes_it() {
     up.wait_out("heroku[router]: at=info");
     let refused: Vec<String> = up.log().into_iter().filter(|line| line.contains("Read-only")).collect();
     assert_eq!(refused, Vec::<String>::new(), "it writes nowhere that a dyno may not");
-    up.stop();
-}
-
-#[test]
-fn a_static_site_comes_up_as_init_writes_it_with_debian_s_nginx_in_the_place_of_the_image() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = Project::empty("site");
-    project.write("index.html", "<h1>Hello</h1>\n").write(".hidden", "secret\n");
-    project.run(&["init", "--yes"]).expect_code(0).expect_err("wrote nginx.conf.template");
-    // The one thing that is not as written: the base image, which is not to be had without an image registry.
-    let text = fs::read_to_string(project.dir.join("Dockerfile")).unwrap();
-    let base = "FROM debian:bookworm-slim\nRUN apt-get update && apt-get install -y --no-install-recommends nginx-light gettext-base && rm -rf /var/lib/apt/lists/*\n";
-    assert!(text.contains("FROM nginx:1-alpine\n"), "{text}");
-    project.write("Dockerfile", &text.replace("FROM nginx:1-alpine\n", base));
-    let up = project.up(&[]);
-    up.ready();
-    assert_eq!(up.get("/"), (200, "<h1>Hello</h1>\n".to_owned()));
-    for path in ["/nothing", "/.hidden", "/nginx.conf.template"] {
-        assert_eq!(up.get(path).0, 404, "{path}");
-    }
-    let refused: Vec<String> =
-        up.log().into_iter().filter(|line| line.contains("Read-only") || line.contains("denied")).collect();
-    assert_eq!(refused, Vec::<String>::new());
     up.stop();
 }
 
@@ -200,63 +176,4 @@ fn wrong_options_are_wrong_usage() {
     project.run(&["init", "--language", "rust"]).expect_code(2).expect_err("Cargo.toml");
     project.run(&["init", "-a", "My_App"]).expect_code(2).expect_err("small letters");
     project.run(&["init", "-C", "/nowhere/at/all"]).expect_code(2).expect_err("/nowhere/at/all");
-}
-
-/// Templates whose base images are not to be had here, on Debian's packages in their place.
-fn comes_up_on_stand_in(name: &str, there: &[(&str, &str)], bases: &[(&str, &str)], body: &str) {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = Project::empty(name);
-    for (path, text) in there {
-        fs::create_dir_all(project.dir.join(path).parent().unwrap()).unwrap();
-        project.write(path, text);
-    }
-    project.run(&["init", "--yes"]).expect_code(0);
-    let mut text = fs::read_to_string(project.dir.join("Dockerfile")).unwrap();
-    for (base, packages) in bases {
-        let stand_in = format!(
-            "FROM debian:bookworm-slim{}\nRUN apt-get update && apt-get install -y --no-install-recommends {packages}",
-            base.find(" AS ").map_or("", |at| &base[at..])
-        );
-        assert!(text.contains(base), "no {base} in\n{text}");
-        text = text.replacen(base, &stand_in, 1);
-    }
-    project.write("Dockerfile", &text);
-    let up = project.up(&[]);
-    up.ready();
-    let answer = up.get("/");
-    assert!(answer.0 == 200 && answer.1.contains(body), "{answer:?}");
-    let refused: Vec<String> =
-        up.log().into_iter().filter(|line| line.contains("Read-only") || line.contains("denied")).collect();
-    assert_eq!(refused, Vec::<String>::new());
-    up.stop();
-    assert!(!docker(&["version"]).is_empty());
-}
-
-#[test]
-fn the_go_template_comes_up_on_debian_s_go() {
-    let main = "package main\n\nimport (\n\t\"fmt\"\n\t\"net/http\"\n\t\"os\"\n)\n\nfunc main() {\n\thttp.HandleFunc(\"/\", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, \"hello from go\") })\n\tfmt.Println(http.ListenAndServe(\":\"+os.Getenv(\"PORT\"), nil))\n}\n";
-    comes_up_on_stand_in(
-        "shop",
-        &[("go.mod", "module example.com/shop\n\ngo 1.19\n"), ("main.go", main)],
-        &[("FROM golang:1.19-alpine AS build", "golang-go ca-certificates"), ("FROM alpine:3", "ca-certificates")],
-        "hello from go",
-    );
-}
-
-#[test]
-fn the_php_template_comes_up_on_debian_s_apache() {
-    comes_up_on_stand_in(
-        "shop",
-        &[
-            ("public/index.php", "<?php echo 'hello from php';\n"),
-            ("Procfile", "web: vendor/bin/heroku-php-apache2 public/\n"),
-            ("index.php", "<?php\n"),
-        ],
-        &[(
-            "FROM php:8.4-apache AS base",
-            "apache2 libapache2-mod-php && printf '#!/bin/sh\\n. /etc/apache2/envvars\\nmkdir -p $APACHE_RUN_DIR\\nexec apache2 -D FOREGROUND\\n' > /usr/local/bin/apache2-foreground && chmod 755 /usr/local/bin/apache2-foreground && sed -ri 's/^export ([A-Z_]+)=(.*)$/: ${\\1:=\\2}; export \\1/' /etc/apache2/envvars && ln -sf /proc/self/fd/2 /var/log/apache2/error.log && ln -sf /proc/self/fd/1 /var/log/apache2/access.log && ln -sf /proc/self/fd/1 /var/log/apache2/other_vhosts_access.log",
-        )],
-        "hello from php",
-    );
 }

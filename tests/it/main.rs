@@ -17,6 +17,7 @@ mod harness;
 mod hosted;
 mod https;
 mod init;
+mod init_templates;
 mod killed;
 mod load;
 mod proxy;

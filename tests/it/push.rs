@@ -124,6 +124,13 @@ fn images_that_must_not_go_are_refused_before_the_registry_is_asked() {
     push(&project, nobody, &["--version", "v9"]).expect_code(8).expect_err("v9").expect_err("dynosim tested");
     push(&project, nobody, &["--arg", "A=1"]).expect_code(2).expect_err("builds nothing").expect_err("dynosim build");
     push(&project, nobody, &["--tag", "v 1"]).expect_code(2).expect_err("cannot be a tag");
+    // A version of that name could never be pushed a second time.
+    push(&project, nobody, &["--tag", "latest"]).expect_code(2).expect_err("every push sets latest");
+    project.run(&["tag", "latest", "-a", "shop"]).expect_code(2).expect_err("every push sets latest");
+    let login = project.run(&["container:login", "--registry", nobody]);
+    login.expect_code(2).expect_err("no password to sign in to 127.0.0.1:9").expect_err("--password-stdin");
+    assert!(!login.err.contains("HEROKU_API_KEY"), "that is for Heroku's registry: {}", login.err);
+    project.run(&["container:login"]).expect_code(2).expect_err("no key").expect_err("HEROKU_API_KEY");
     push(&project, "http://registry.example.com", &[]).expect_code(2).expect_err("plain HTTP");
     vouch(&project);
     project.write("Dockerfile", "FROM busybox\nRUN echo edited\nCMD [\"true\"]\n");
@@ -223,6 +230,8 @@ fn a_sign_in_is_checked_kept_for_its_owner_and_never_shown() {
     let pulled = project.run(&["container:pull", "web", "-a", "shop", "--registry", &registry.host()]);
     pulled.expect_code(0).expect_out(&built(&project, "web"));
     note(&pulled);
+    let nothing = project.run(&["container:pull", "clock", "-a", "shop", "--registry", &registry.host()]);
+    nothing.expect_code(8).expect_err("the registry has no 127.0.0.1:").expect_err("/shop/clock:latest");
     docker(&["rmi", &format!("{}/shop/web:latest", registry.host())]);
     project.run(&["container:logout", "--registry", &registry.host()]).expect_code(0).expect_err("Removed");
     push(&project, &registry.host(), &["--tag", "v2"]).expect_code(8);
@@ -302,6 +311,21 @@ fn a_push_that_was_killed_goes_on_where_the_registry_has_it() {
     assert!(asked.iter().any(|line| line.starts_with("GET") && line.contains("/uploads/")), "{asked:?}");
     let folder = project.state().join("push");
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0, "nothing is kept of what has arrived");
+}
+
+#[test]
+fn a_push_that_is_interrupted_leaves_no_half_made_file() {
+    let Some(Ground { registry, .. }) = ground() else { return };
+    let project = tested("big", "FROM busybox\nRUN dd if=/dev/urandom of=/big bs=1M count=60\nCMD [\"true\"]\n");
+    let pushing = project.start(&["container:push", "-a", "shop", "--registry", &registry.host()]);
+    pushing.wait_err("push web: exporting");
+    pushing.interrupt();
+    pushing.finish().expect_code(130).expect_err("interrupted; to push again goes on where it stopped");
+    let made = std::fs::read_dir(project.state().join("push")).unwrap();
+    let half: Vec<_> =
+        made.map(|file| file.unwrap().file_name()).filter(|name| name.as_encoded_bytes()[0] == b'.').collect();
+    assert_eq!(half, [""; 0]);
+    assert_eq!(registry.manifest("shop/web", "latest"), None);
 }
 
 #[test]

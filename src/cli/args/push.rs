@@ -3,7 +3,7 @@
 use super::Instance;
 use super::heroku::{AllowUntested, AtHeroku};
 use crate::model::process_type::ProcessType;
-use crate::registry::{Host, Tag};
+use crate::registry::{BadName, Host, Tag};
 use clap::{Args, Subcommand};
 
 /// A command about images in a registry.
@@ -53,6 +53,15 @@ impl Ship {
     }
 }
 
+/// A tag that stays where it is, unlike the one that every push moves.
+fn version(text: &str) -> Result<Tag, BadName> {
+    let tag: Tag = text.parse()?;
+    if tag == Tag::latest() {
+        return Err(BadName("every push sets latest; a version is a name of its own, as v1.0.0".into()));
+    }
+    Ok(tag)
+}
+
 /// Which registry.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Heroku")]
@@ -67,7 +76,7 @@ pub(in crate::cli) struct TagImages {
     #[command(flatten)]
     pub(super) instance: Instance,
     /// The version, as v1.0.0
-    #[arg(value_name = "VERSION")]
+    #[arg(value_name = "VERSION", value_parser = version)]
     pub(in crate::cli) version: Tag,
     /// Only these process types
     #[arg(value_name = "TYPE")]
@@ -88,10 +97,10 @@ pub(in crate::cli) struct Push {
     #[arg(value_name = "TYPE")]
     pub(in crate::cli) types: Vec<ProcessType>,
     /// The images that were given this version, in place of the newest builds
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", value_parser = version)]
     pub(in crate::cli) version: Option<Tag>,
     /// Set this tag, beside latest; without it, the version that `dynosim tag` gave the image last
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", value_parser = version)]
     pub(in crate::cli) tag: Option<Tag>,
     /// Set the version's tag although it names another image there
     #[arg(long)]

@@ -11,7 +11,9 @@ use crate::heroku::{Client, Endpoint, HerokuError, Key, Patience};
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
 use crate::platform::heroku::{Fault, Hosted, Shipment, remove};
+use crate::platform::interrupt::Interrupt;
 use crate::platform::tested::Ledger;
+use crate::web::Proxies;
 use std::process::ExitCode;
 
 /// Runs a command.
@@ -34,7 +36,8 @@ fn client(session: &Session) -> Result<Client, HerokuError> {
     let api = Endpoint::find(&environment)?;
     let key = Key::find(&environment, &api)?;
     let printer = session.printer;
-    Client::new(api, key, Patience::default(), move |text| printer.warn(text))
+    let proxies = Proxies::find(&environment)?;
+    Client::new(api, key, &proxies, Patience::default(), move |text| printer.warn(text))
 }
 
 async fn take_away(session: &Session, args: &Remove) -> Result<Code, PlatformError> {
@@ -46,6 +49,18 @@ async fn take_away(session: &Session, args: &Remove) -> Result<Code, PlatformErr
         session.printer.progress(&doing, work).await?;
     }
     Ok(Code::Ok)
+}
+
+/// The answer to a request that changes the app. Who does not wait for it cannot know whether it was done.
+async fn answered<T>(
+    request: impl Future<Output = Result<T, HerokuError>>,
+    app: &str,
+    interrupt: &Interrupt,
+) -> Result<T, Fault> {
+    tokio::select! {
+        answer = request => Ok(answer?),
+        _ = interrupt.wanted() => Err(Fault::Unknown { app: app.to_owned() }),
+    }
 }
 
 /// Sees that tests here vouch for these images, or that the user takes them all the same.

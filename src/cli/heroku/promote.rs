@@ -6,7 +6,7 @@ use crate::cli::push::images;
 use crate::cli::session::Session;
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
-use crate::platform::heroku::{Hosted, Promotion, promote};
+use crate::platform::heroku::{Fault, Hosted, Promotion, promote};
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Code, PlatformError> {
     let api = client(session)?;
@@ -21,7 +21,13 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Code, Platform
     }
     vouched(session, &found.shipment, &found.to.name, args.untested.allow_untested)?;
     let doing = format!("Copying images {} from {} to {}", found.shipment.types(), found.from.name, found.to.name);
-    let work = async { promote(&registry, &found).await.map(|()| ((), "done".to_owned())) };
+    let interrupt = session.interrupt()?;
+    let work = async {
+        tokio::select! {
+            done = promote(&registry, &found) => done.map(|()| ((), "done".to_owned())),
+            _ = interrupt.wanted() => Err(Fault::Interrupted),
+        }
+    };
     session.printer.progress(&doing, work).await?;
-    release::carry_out(session, &to, &found.shipment, &found.to.name).await
+    release::carry_out(session, &to, &found.shipment, &found.to.name, &interrupt).await
 }

@@ -1,11 +1,11 @@
 //! `releases`, `releases:info`, `releases:output` and `rollback` with `-a`: of an app at Heroku.
 
-use super::{hosted, watched};
+use super::{answered, hosted, watched};
 use crate::cli::args::steer::Steer;
 use crate::cli::session::Session;
 use crate::cli::steer::show;
+use crate::heroku::Output;
 use crate::heroku::shapes::Release;
-use crate::heroku::{HerokuError, Output};
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
 use crate::platform::heroku::{Fault, Hosted};
@@ -70,17 +70,18 @@ async fn rollback(session: &Session, hosted: &Hosted, asked: Option<u64>) -> Res
         Some(_) => one(hosted, asked).await?,
         None => show::rollback_target(hosted.name(), &hosted.releases(BACK).await?).map_err(Fault::NoRelease)?,
     };
+    let interrupt = session.interrupt()?;
     let doing = format!("Rolling back {} to v{}", hosted.name(), target.version);
     let work = async {
-        let made = hosted.roll_back(&target).await?;
+        let made = answered(hosted.roll_back(&target), hosted.name(), &interrupt).await?;
         let outcome = format!("done, v{}", made.version);
-        Ok::<_, HerokuError>((made, outcome))
+        Ok::<_, Fault>((made, outcome))
     };
     let made = session.printer.progress(&doing, work).await?;
     for words in show::after_rollback(&made, Some(hosted.name())) {
         session.printer.warn(&words);
     }
-    let done = watched::to_the_end(session, hosted, made).await?;
+    let done = watched::to_the_end(session, hosted, made, &interrupt).await?;
     Ok(watched::told(session, done))
 }
 

@@ -5,6 +5,7 @@ use crate::heroku::shapes::Release;
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
 use crate::platform::heroku::{Hosted, Progress, watch};
+use crate::platform::interrupt::Interrupt;
 
 /// How the watching ended.
 pub(super) enum Watched {
@@ -15,7 +16,12 @@ pub(super) enum Watched {
 }
 
 /// Waits for a release; its output goes to stdout as it comes.
-pub(super) async fn to_the_end(session: &Session, hosted: &Hosted, made: Release) -> Result<Watched, PlatformError> {
+pub(super) async fn to_the_end(
+    session: &Session,
+    hosted: &Hosted,
+    made: Release,
+    interrupt: &Interrupt,
+) -> Result<Watched, PlatformError> {
     let (printer, version) = (session.printer, made.version);
     let mut show = move |progress: Progress<'_>| match progress {
         Progress::Made(_) => {}
@@ -24,7 +30,7 @@ pub(super) async fn to_the_end(session: &Session, hosted: &Hosted, made: Release
     };
     tokio::select! {
         ended = watch(hosted, made, &mut show) => Ok(Watched::Succeeded(Box::new(ended?))),
-        _ = tokio::signal::ctrl_c() => {
+        _ = interrupt.wanted() => {
             let look = format!("`dynosim releases:output v{version} -a {}`", hosted.name());
             printer.err(&printer.dim(&format!("the release goes on at Heroku: see {look}")));
             Ok(Watched::Left)

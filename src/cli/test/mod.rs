@@ -8,7 +8,6 @@ mod results;
 
 use super::args::{Limit, Test};
 use super::session::Session;
-use super::signals;
 use super::up::{attended, wrong};
 use crate::api::Server;
 use crate::diagnostic::{Diagnostic, Severity};
@@ -19,7 +18,6 @@ use crate::model::process_type::ProcessType;
 use crate::platform::PlatformError;
 use crate::platform::control::Reload;
 use crate::platform::front::FrontOptions;
-use crate::platform::interrupt;
 use crate::platform::port::PortChoice;
 use crate::platform::project::Project;
 use crate::platform::report::{News, Reporter};
@@ -52,8 +50,7 @@ pub(super) async fn run(session: &Session, args: Test) -> Result<ExitCode, Platf
     if let Some(file) = &args.junit {
         writable(file)?;
     }
-    let (interrupter, interrupt) = interrupt::channel();
-    signals::listen(interrupter, session.report.clone(), || false).map_err(PlatformError::io("listen for signals"))?;
+    let interrupt = session.interrupt()?;
     let project = tokio::select! {
         project = session.project(sources) => project?,
         _ = interrupt.wanted() => return Err(PlatformError::Interrupted),

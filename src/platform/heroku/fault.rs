@@ -97,6 +97,15 @@ pub enum Fault {
         /// The release.
         version: u64,
     },
+    /// The user broke it off before anything was released.
+    #[error("interrupted; nothing was released")]
+    Interrupted,
+    /// The user broke it off while Heroku was asked.
+    #[error("interrupted; whether {app} has a new release is not known")]
+    Unknown {
+        /// The app.
+        app: String,
+    },
     /// There is no such release, or none to go back to; in Heroku's words.
     #[error("{0}")]
     NoRelease(String),
@@ -110,6 +119,7 @@ impl Fault {
             Self::Itself(_) | Self::Heroku(HerokuError::Endpoint(_)) => ExitCode::Usage,
             Self::Untested { .. } | Self::NotWhatRuns { .. } | Self::Differs { .. } => ExitCode::Push,
             Self::Registry(error) => error.exit_code(),
+            Self::Interrupted | Self::Unknown { .. } => ExitCode::Interrupted,
             Self::Heroku(_)
             | Self::NotContainer { .. }
             | Self::NothingPushed { .. }
@@ -145,8 +155,8 @@ impl Fault {
             Self::ReleaseFailed { app, version, .. } => {
                 format!("its output: `dynosim releases:output v{version} -a {app}`")
             }
-            Self::StillPending { app, .. } => format!("look with `dynosim releases -a {app}`"),
-            Self::NothingRuns { .. } | Self::Itself(_) | Self::NoRelease(_) => return None,
+            Self::StillPending { app, .. } | Self::Unknown { app } => format!("look with `dynosim releases -a {app}`"),
+            Self::NothingRuns { .. } | Self::Itself(_) | Self::NoRelease(_) | Self::Interrupted => return None,
         })
     }
 }

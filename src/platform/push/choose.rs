@@ -135,7 +135,7 @@ pub(super) fn types_of(project: &Project, named: &[ProcessType]) -> Result<BTree
 fn newest_version(ledger: &Ledger, process_type: &ProcessType, image: &ImageId) -> Option<Tag> {
     let tagged = ledger.iter().rev().filter_map(|entry| if let Entry::Tagged(one) = entry { Some(one) } else { None });
     let mut named = tagged.filter(|one| one.images.get(process_type).is_some_and(|found| found.config == *image));
-    named.next().and_then(|one| one.version.parse().ok())
+    named.find_map(|one| one.version.parse().ok().filter(|tag| *tag != Tag::latest()))
 }
 
 /// Sees that a test vouches for an image, or that the user takes it all the same.

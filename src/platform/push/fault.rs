@@ -41,6 +41,14 @@ pub enum PushError {
         /// The type, or the app.
         what: String,
     },
+    /// The registry has no such image.
+    #[error("the registry has no {repository}:{tag}")]
+    NotThere {
+        /// Where.
+        repository: String,
+        /// The tag.
+        tag: String,
+    },
     /// The engine has it no more.
     #[error("the engine has no image {} any more (the {process_type} image)", .image.0)]
     Gone {
@@ -128,8 +136,13 @@ pub enum PushError {
     #[error("the sign-in could not be kept: {0}")]
     SignIn(String),
     /// There is nothing to sign in with.
-    #[error("there is no key to sign in to {0} with")]
-    NoKey(String),
+    #[error("there is no {} to sign in to {host} with", if *.heroku { "key" } else { "password" })]
+    NoKey {
+        /// The registry.
+        host: String,
+        /// Whether it is Heroku's, which takes Heroku's key.
+        heroku: bool,
+    },
 }
 
 impl From<RegistryError> for PushError {
@@ -142,7 +155,7 @@ impl PushError {
     /// The exit code of the command that ends with this.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Name(_) | Self::NoKey(_) | Self::NoImage { .. } => ExitCode::Usage,
+            Self::Name(_) | Self::NoKey { .. } | Self::NoImage { .. } => ExitCode::Usage,
             Self::SignIn(_) => ExitCode::Failed,
             _ => ExitCode::Push,
         }
@@ -184,12 +197,23 @@ impl PushError {
             Self::NotSchema2 { .. } => "push it with `dynosim container:push`, which sends what Heroku takes".into(),
             Self::Registry { error, .. } => return error.help(),
             Self::Ledger(error) => error.help(),
-            Self::NoKey(_) => {
-                "set HEROKU_API_KEY, run `heroku login`, or pipe a password: --username NAME --password-stdin".into()
+            Self::NoKey { heroku: true, .. } => {
+                "set HEROKU_API_KEY, run `heroku login`, or pipe a key: --password-stdin < FILE".into()
+            }
+            Self::NoKey { heroku: false, host } => {
+                format!("pipe one: `dynosim container:login --registry {host} --username NAME --password-stdin < FILE`")
+            }
+            Self::NotThere { .. } => {
+                "look at the spelling of -a and of the process type; --tag fetches another tag than latest".into()
             }
             Self::SignIn(_) => "see docs/pushing.md for where sign-ins are kept".into(),
             Self::NotTheImage { .. } => {
                 "is another program changing the engine's images? build and test it again".into()
+            }
+            Self::Saved(SavedError::Io { .. }) => {
+                "layers are kept in the state folder until they are sent: make room there, or see that it can be written \
+                 to; XDG_STATE_HOME names another place"
+                    .into()
             }
             Self::Saved(_) | Self::Name(_) => return None,
         })

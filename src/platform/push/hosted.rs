@@ -26,7 +26,7 @@ impl AppImages {
     async fn client(&self, app: &str, process_type: &ProcessType) -> Result<Client, PushError> {
         let target = Target { host: self.host.clone(), app: app.to_owned() };
         let login = self.sign_ins.of(&self.host).await;
-        Ok(Client::new(target.repository(process_type)?, login, self.patience)?)
+        Ok(Client::new(target.repository(process_type)?, login, self.patience, &self.sign_ins.proxies)?)
     }
 
     /// The registry takes every blob over from one repository into the other. One that does not do that gets it by way of
@@ -41,7 +41,7 @@ impl AppImages {
         let (source, target) = (self.client(from, process_type).await?, self.client(to, process_type).await?);
         let latest = Tag::latest();
         let found = source.manifest(latest.as_str()).await?;
-        let missing = || PushError::NoVersion { version: latest.to_string(), what: source.repository.to_string() };
+        let missing = || PushError::NotThere { tag: latest.to_string(), repository: source.repository.to_string() };
         let found = found.ok_or_else(missing)?;
         let manifest = found.manifest().ok_or_else(|| not_schema_2(&source, &found))?;
         if manifest.config.digest.as_str() != image.0 {

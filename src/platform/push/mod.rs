@@ -95,11 +95,11 @@ pub async fn push(
     let memory = Memory::open(&project.state);
     let squeezer = Squeezer { folder: project.state.file("push") };
     super::state::private_dir(&squeezer.folder).map_err(PlatformError::io("make the folder for what is pushed"))?;
-    squeezer.forget_unfinished();
+    let _tidied = Tidied::of(&squeezer);
     let mut parcels = Vec::new();
     for one in chosen {
         let repository = target.repository(&one.process_type)?;
-        let client = Client::new(repository, login.clone(), patience).map_err(PushError::from)?;
+        let client = Client::new(repository, login.clone(), patience, &sign_ins.proxies).map_err(PushError::from)?;
         let ready = prepare::prepare(project, &client, &one, &memory, &squeezer).await?;
         send::check_tags(&client, &one, &ready, wish.force)?;
         parcels.push((one, client, ready));
@@ -122,6 +122,23 @@ pub async fn push(
         project.report.tell(News::Pushed(Box::new(one.clone())));
     }
     Ok(landed)
+}
+
+/// Sees that no file stays that was never made whole: neither that of a push that was killed, nor of this one when it is
+/// broken off.
+struct Tidied<'s>(&'s Squeezer);
+
+impl<'s> Tidied<'s> {
+    fn of(squeezer: &'s Squeezer) -> Self {
+        squeezer.forget_unfinished();
+        Self(squeezer)
+    }
+}
+
+impl Drop for Tidied<'_> {
+    fn drop(&mut self) {
+        self.0.forget_unfinished();
+    }
 }
 
 impl Parcel {

@@ -3,6 +3,7 @@
 use super::fault::PushError;
 use crate::platform::state::{private_dir, write_atomically};
 use crate::registry::{Client, DockerLogins, Host, Kept, Login, Patience};
+use crate::web::Proxies;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::path::Path;
 /// The user name with which Heroku's registry takes a key.
 pub const HEROKU_USER: &str = "_";
 
-/// The sign-ins of this user.
+/// The sign-ins of this user, and the way to where they are for.
 #[derive(Clone)]
 pub struct SignIns {
     /// What Docker's own command keeps.
@@ -19,6 +20,8 @@ pub struct SignIns {
     pub heroku: Option<(Host, Login)>,
     /// Whether the key comes before what Docker keeps: `HEROKU_API_KEY` is set.
     pub key_first: bool,
+    /// Through which registries are reached.
+    pub proxies: Proxies,
 }
 
 impl SignIns {
@@ -36,9 +39,9 @@ impl SignIns {
 }
 
 /// Signs in: has the registry confirm the login, then keeps it as Docker does.
-pub async fn log_in(docker: &DockerLogins, host: &Host, login: Login, patience: Patience) -> Result<Kept, PushError> {
-    Client::check(host, login.clone(), patience).await?;
-    docker.store(host.as_str(), &login, write_private).await.map_err(PushError::SignIn)
+pub async fn log_in(sign_ins: &SignIns, host: &Host, login: Login, patience: Patience) -> Result<Kept, PushError> {
+    Client::check(host, login.clone(), patience, &sign_ins.proxies).await?;
+    sign_ins.docker.store(host.as_str(), &login, write_private).await.map_err(PushError::SignIn)
 }
 
 /// Forgets the sign-in. Whether there was one.

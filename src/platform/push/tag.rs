@@ -83,9 +83,10 @@ pub async fn pull(
 ) -> Result<Pulled, PlatformError> {
     let repository = target.repository(process_type)?;
     let login = sign_ins.of(&target.host).await;
-    let client = Client::new(repository.clone(), login.clone(), patience).map_err(PushError::from)?;
+    let client =
+        Client::new(repository.clone(), login.clone(), patience, &sign_ins.proxies).map_err(PushError::from)?;
     let found = client.manifest(tag.as_str()).await.map_err(PushError::from)?;
-    let missing = || PushError::NoVersion { version: tag.to_string(), what: repository.to_string() };
+    let missing = || PushError::NotThere { tag: tag.to_string(), repository: repository.to_string() };
     let found = found.ok_or_else(missing)?;
     let name = repository.to_string();
     let image = engine.pull(&name, tag.as_str(), login.as_ref()).await?;

@@ -14,6 +14,7 @@ use crate::platform::PlatformError;
 use crate::platform::project::{Place, Project, Sources};
 use crate::platform::report::Reporter;
 use crate::registry::{Client, Digest, DockerLogins, Host, Login, Manifest, Patience, Repository, Squeezer};
+use crate::web::Proxies;
 use serde_json::json;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -74,7 +75,7 @@ async fn prepared(id: &str, archive: Vec<u8>) -> Result<Manifest, PlatformError>
         user: "user@example.com".into(),
     };
     let repository = Repository::new(empty_registry(), "shop/web").unwrap();
-    let client = Client::new(repository, None, Patience::default()).unwrap();
+    let client = Client::new(repository, None, Patience::default(), &Proxies::none()).unwrap();
     let chosen = Chosen {
         process_type: ProcessType::web(),
         image: ImageId(id.into()),
@@ -118,6 +119,7 @@ async fn heroku_s_key_is_for_heroku_s_registry_and_comes_first_when_the_environm
         docker: DockerLogins::load(folder.path()),
         heroku: Some((own.clone(), Login::new("_", "of-heroku"))),
         key_first,
+        proxies: Proxies::none(),
     };
     assert_eq!(sign_ins(true).of(&own).await.unwrap().secret(), "of-heroku");
     assert_eq!(sign_ins(false).of(&own).await.unwrap().secret(), "of-docker");
