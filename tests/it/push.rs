@@ -43,10 +43,10 @@ fn ground() -> Option<Ground> {
     if !(engine_answers() && is_installed()) {
         return None;
     }
-    let _turn = engine_lock();
+    let turn = engine_lock();
     let registry = Registry::start();
     let gate = Gate::to(registry.port);
-    Some(Ground { registry, gate, _turn })
+    Some(Ground { registry, gate, _turn: turn })
 }
 
 /// Requests that send or change something.
