@@ -91,7 +91,7 @@ fn measure(example: &Example, rounds: usize) -> Result<()> {
     for number in 0..rounds {
         round(example, (&own, &hand), &up, (number, &tag), &mut times)?;
         if compose && number < COMPOSE_ROUNDS {
-            times.composed.push(hand.compose(example, &format!("compose {number}"))?);
+            times.composed.push(hand.compose(example, &format!("compose {number} {:x}", rand::random::<u64>()))?);
         }
     }
     let _ = api("DELETE", &format!("/images/{tag}?force=true"), None);
@@ -148,7 +148,9 @@ fn round(
     (number, tag): (usize, &str),
     times: &mut Times,
 ) -> Result<()> {
-    let (sync, build) = (format!("sync {number}"), format!("build {number}"));
+    // Texts that no build before had: neither side shall find its own or the other's image in the engine's cache.
+    let fresh = |what: &str| format!("{what} {number} {:x}", rand::random::<u64>());
+    let (sync, build, hand_build) = (fresh("sync"), fresh("build"), fresh("hand"));
     // A container of the image as it is: created, started, booted.
     let began = Instant::now();
     let container = Container::start(tag, example.command)?;
@@ -168,11 +170,11 @@ fn round(
     times.rebuild.push(began.elapsed());
     sleep(REST);
     let began = Instant::now();
-    hand.edit(example, &build)?;
+    hand.edit(example, &hand_build)?;
     hand.append("Dockerfile", &format!("# {number}\n"))?;
     hand.build(tag)?;
     let container = Container::start(tag, example.command)?;
-    until(container.address()?, &build)?;
+    until(container.address()?, &hand_build)?;
     times.by_hand.push(began.elapsed());
     Ok(())
 }
