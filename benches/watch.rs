@@ -39,7 +39,8 @@ const TICKS_A_SECOND: u64 = 100;
 /// Nothing here takes longer.
 const PATIENCE: Duration = Duration::from_mins(3);
 const IDLE: Duration = Duration::from_secs(10);
-/// After a sync, the build in the background must not run into the next measurement.
+/// What was measured last must not run into the next measurement: a container that the engine removes, a build in the
+/// background after a sync.
 const REST: Duration = Duration::from_secs(5);
 
 /// An example, the file that makes its answer, and the command of its image.
@@ -157,6 +158,7 @@ fn round(
     until(container.address()?, "from")?;
     times.start.push(began.elapsed());
     drop(container);
+    sleep(REST);
     let began = Instant::now();
     own.edit(example, &sync)?;
     up.answers(&sync)?;
