@@ -17,9 +17,9 @@ const MAY: &[(&str, &[&str])] = &[
     ("router", &["model", "logs"]),
     ("manifest", &["model"]),
     ("registry", &["model", "web"]),
-    ("platform", &["model", "engine", "heroku", "registry", "logs", "dyno", "router", "manifest"]),
+    ("platform", &["model", "engine", "heroku", "registry", "logs", "dyno", "router", "manifest", "web"]),
     ("api", &["model", "engine", "heroku", "registry", "logs", "dyno", "router", "manifest", "platform"]),
-    ("cli", &["model", "engine", "heroku", "registry", "logs", "dyno", "router", "manifest", "platform", "api"]),
+    ("cli", &["model", "engine", "heroku", "registry", "logs", "dyno", "router", "manifest", "platform", "api", "web"]),
 ];
 
 /// Crates that stay in one place.
