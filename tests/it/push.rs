@@ -31,7 +31,7 @@ fn push(project: &Project, host: &str, more: &[&str]) -> Finished {
     project.run(&[&["container:push", "-a", "shop", "--registry", host], more].concat())
 }
 
-/// What most of these tests stand on.
+/// What most of these tests stand on; borrow from it, since what is dropped ends.
 struct Ground {
     registry: Registry,
     gate: Gate,
@@ -56,7 +56,8 @@ fn changing(asked: &[String]) -> Vec<&String> {
 
 #[test]
 fn r1_2_what_was_tested_lands_as_schema_2_under_its_version_and_latest() {
-    let Some(Ground { registry, gate, .. }) = ground() else { return };
+    let Some(ground) = ground() else { return };
+    let Ground { registry, gate, .. } = &ground;
     let project = tested("shop", WEB);
     let image = built(&project, "web");
     let tag = project.run(&["tag", "v1.0.0", "-a", "shop", "--registry", &gate.host()]);
@@ -154,7 +155,8 @@ fn images_that_must_not_go_are_refused_before_the_registry_is_asked() {
 
 #[test]
 fn what_an_image_does_not_carry_is_told_and_what_the_command_line_gave_is_no_change() {
-    let Some(Ground { registry, .. }) = ground() else { return };
+    let Some(ground) = ground() else { return };
+    let Ground { registry, .. } = &ground;
     let project = Project::empty("shop");
     let dockerfile = "FROM busybox\nARG COLOUR\nRUN echo $COLOUR > /it\nCMD [\"sleep\", \"100\"]\n";
     let yml = "build:\n  docker:\n    web: Dockerfile\nrun:\n  web: sleep 100\n";
@@ -288,7 +290,8 @@ fn a_credential_helper_gets_the_secret_by_its_standard_input_alone() {
 
 #[test]
 fn a_push_that_was_killed_goes_on_where_the_registry_has_it() {
-    let Some(Ground { registry, gate, .. }) = ground() else { return };
+    let Some(ground) = ground() else { return };
+    let Ground { registry, gate, .. } = &ground;
     // More than two pieces, of what cannot be compressed.
     let project = tested("big", "FROM busybox\nRUN dd if=/dev/urandom of=/big bs=1M count=40\nCMD [\"true\"]\n");
     gate.trouble("PATCH", 3, 9, Trouble::Hold);
@@ -315,7 +318,8 @@ fn a_push_that_was_killed_goes_on_where_the_registry_has_it() {
 
 #[test]
 fn a_push_that_is_interrupted_leaves_no_half_made_file() {
-    let Some(Ground { registry, .. }) = ground() else { return };
+    let Some(ground) = ground() else { return };
+    let Ground { registry, .. } = &ground;
     let project = tested("big", "FROM busybox\nRUN dd if=/dev/urandom of=/big bs=1M count=60\nCMD [\"true\"]\n");
     let pushing = project.start(&["container:push", "-a", "shop", "--registry", &registry.host()]);
     pushing.wait_err("push web: exporting");
@@ -330,7 +334,8 @@ fn a_push_that_is_interrupted_leaves_no_half_made_file() {
 
 #[test]
 fn what_fails_for_a_moment_is_tried_again_and_what_fails_for_good_is_told() {
-    let Some(Ground { registry, gate, .. }) = ground() else { return };
+    let Some(ground) = ground() else { return };
+    let Ground { registry, gate, .. } = &ground;
     let project = tested("shop", WEB);
     gate.trouble("GET", 0, 1, Trouble::Status(503, ""));
     gate.trouble("HEAD", 1, 1, Trouble::Cut);
@@ -368,7 +373,8 @@ fn what_fails_for_a_moment_is_tried_again_and_what_fails_for_good_is_told() {
 
 #[test]
 fn a_registry_that_answers_with_another_digest_is_not_believed() {
-    let Some(Ground { gate, .. }) = ground() else { return };
+    let Some(ground) = ground() else { return };
+    let Ground { gate, .. } = &ground;
     let project = tested("shop", WEB);
     // The looks before the push are true; the one afterwards is not.
     gate.trouble("GET /v2/shop/web/manifests/latest", 1, 99, Trouble::OtherDigest);
@@ -377,7 +383,8 @@ fn a_registry_that_answers_with_another_digest_is_not_believed() {
 
 #[test]
 fn a_token_is_fetched_where_the_registry_says_and_sent_to_the_registry() {
-    let Some(Ground { registry, gate, .. }) = ground() else { return };
+    let Some(ground) = ground() else { return };
+    let Ground { registry, gate, .. } = &ground;
     gate.trouble("", 0, 999, Trouble::WantToken);
     let project = tested("shop", WEB);
     push(&project, &gate.host(), &[]).expect_code(0);
@@ -389,7 +396,8 @@ fn a_token_is_fetched_where_the_registry_says_and_sent_to_the_registry() {
 
 #[test]
 fn two_pushes_at_once_take_turns_and_types_share_their_layers() {
-    let Some(Ground { registry, gate, .. }) = ground() else { return };
+    let Some(ground) = ground() else { return };
+    let Ground { registry, gate, .. } = &ground;
     let project = Project::empty("shop");
     project.write("Dockerfile.web", WEB).write("Dockerfile.worker", &format!("{WEB}LABEL a=b\n"));
     project.run(&["build"]).expect_code(0);
