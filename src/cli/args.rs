@@ -146,8 +146,19 @@ pub(super) enum Command {
     Guard(Guard),
     /// Show the app's log, now or from its last run
     Logs(Logs),
-    /// Show what a process type will run, as whom, with which limits and variables
+    /// Explain a code such as H12 or R10; or show what a process type will run, as whom, with which limits and variables
+    ///
+    /// Of a code: what it means, what usually causes it, how to see it here, and where it is documented. Of a process type:
+    /// its image, its command line and where each word came from, its user, limits and variables.
+    #[command(
+        after_help = "Examples: dynosim explain H12 R10\n          dynosim explain web\n          dynosim explain"
+    )]
     Explain(Explain),
+    /// Show which rules of Heroku's this version keeps: exactly, nearly, or not, on which engine, and the proof
+    #[command(
+        after_help = "Examples: dynosim parity\n          dynosim parity R5.2\n          dynosim parity H12 --json"
+    )]
+    Parity(Parity),
     /// Show the local certificate authority of `up --https`, install it, or take it away
     ///
     /// Made on first use, for localhost, *.test, *.example and the domains given; its key never leaves this machine.
@@ -189,6 +200,7 @@ impl Command {
             | Self::Container(_)
             | Self::Guard(_)
             | Self::Doctor
+            | Self::Parity(_)
             | Self::Completion { .. } => return None,
         };
         instance.name.as_deref()
@@ -312,9 +324,9 @@ pub(super) struct Trust {
 pub(super) struct Explain {
     #[command(flatten)]
     pub(super) instance: Instance,
-    /// The process type: web, worker, release
-    #[arg(default_value = "web")]
-    pub(super) process_type: ProcessType,
+    /// Codes of log lines (H12, R10, L11) or process types (web, worker, release); none lists all codes
+    #[arg(value_name = "CODE|TYPE")]
+    pub(super) words: Vec<String>,
     /// Show secret values in full
     #[arg(long)]
     pub(super) show_values: bool,
@@ -322,6 +334,13 @@ pub(super) struct Explain {
     pub(super) build: BuildArgs,
     #[command(flatten)]
     pub(super) rules: Rules,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct Parity {
+    /// A rule or the beginning of one (R5, R5.2, H12, L, A, F12); none shows all
+    #[arg(value_name = "RULE")]
+    pub(super) rules: Vec<String>,
 }
 
 /// How images are built.

@@ -23,6 +23,7 @@ mod listed;
 mod logs;
 mod news;
 mod one_off;
+mod parity;
 mod printer;
 mod ps_exec;
 mod push;
@@ -37,6 +38,7 @@ mod stream;
 mod terminal;
 mod test;
 mod tested;
+mod topics;
 mod trust;
 mod tty;
 mod typing;
@@ -118,7 +120,8 @@ async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError>
         Command::Tested(args) => tested::run(&session, &args),
         Command::Guard(args) => Ok(guarded(printer, &args.words).await),
         Command::Logs(args) => logs::run(&session, args).await,
-        Command::Explain(args) => explain::run(&session, args).await,
+        Command::Explain(args) => explain::run(&session, &args).await,
+        Command::Parity(args) => Ok(parity::run(printer, &args)),
         Command::Steer(args) if args.at_heroku().is_some() => heroku::releases::run(&session, args).await,
         Command::Steer(args) => steer::run(&session, args).await,
         Command::Container(args) => heroku::run(&session, args).await,

@@ -72,7 +72,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "events",
         ],
     ),
-    ("More", &["explain", "trust", "doctor", "completion"]),
+    ("More", &["explain", "parity", "trust", "doctor", "completion"]),
 ];
 
 /// Puts the commands of the help into groups.

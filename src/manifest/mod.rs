@@ -43,5 +43,6 @@ pub use copies::{Copies, Landing, Subject, Way};
 #[cfg(test)]
 pub(crate) use copies::{Instruction, instructions};
 pub use env_edit::{edited as edited_env, read as read_env};
+pub use node::similar;
 pub use project::{EnvFileOption, LoadOptions, Loaded, load};
 pub use survey::{Fact, Go, Java, Language, Node, Php, Python, Ruby, Rust, Site, Stack, Survey, Variable, survey};
