@@ -13,6 +13,7 @@ pub mod error;
 pub mod front;
 pub mod heroku;
 pub mod interrupt;
+mod observed;
 pub mod one_off;
 pub mod port;
 pub mod project;
