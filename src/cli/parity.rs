@@ -4,7 +4,7 @@ use super::args::Parity;
 use super::printer::Printer;
 use super::topics::wrapped;
 use crate::model::exit_code::ExitCode as Code;
-use crate::model::parity::{self, Chapter, Rule};
+use crate::model::parity::{self, Chapter, Engine, Rule};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -42,31 +42,51 @@ fn list(printer: Printer) {
     for chapter in parity::CHAPTERS.iter() {
         printer.out(&bold(printer, chapter.name));
         for rule in chapter.rules {
-            let head = format!("{:<width$}  {:<11}  ", rule.id, rule.docker.word());
-            let remark = rule.remark();
-            let text = if remark.is_empty() { rule.heroku.to_owned() } else { format!("{} — {remark}", rule.heroku) };
-            printer.out_all(&wrapped(&text, &head, &" ".repeat(width + 15)));
+            let kept: String = Engine::ALL.iter().map(|engine| format!("  {:<11}", rule.on(*engine).word())).collect();
+            let head = format!("{:<width$}{kept}  ", rule.id);
+            printer.out_all(&wrapped(&said(rule), &head, &" ".repeat(head.chars().count())));
         }
         printer.out("");
     }
-    let of = |word: &str| parity::all().filter(|rule| rule.docker.word() == word).count();
-    printer.out(&format!(
-        "dynosim {} on Docker: {} rules exact, {} approximate, {} absent",
-        env!("CARGO_PKG_VERSION"),
-        of("exact"),
-        of("approximate"),
-        of("absent")
-    ));
+    for engine in Engine::ALL {
+        let of = |word: &str| parity::all().filter(|rule| rule.on(*engine).word() == word).count();
+        printer.out(&format!(
+            "dynosim {} on {}: {} rules exact, {} approximate, {} absent",
+            env!("CARGO_PKG_VERSION"),
+            engine.word(),
+            of("exact"),
+            of("approximate"),
+            of("absent")
+        ));
+    }
     printer.out("`dynosim parity R5.2` shows one with its source and the tests that prove it");
+}
+
+/// The rule, what is to be added to it, and what differs where.
+fn said(rule: &Rule) -> String {
+    let mut text = rule.heroku.to_owned();
+    let mut told = Vec::from_iter((!rule.note.is_empty()).then_some(rule.note));
+    for engine in Engine::ALL {
+        let sentence = rule.on(*engine).sentence();
+        if !sentence.is_empty() && !told.contains(&sentence) {
+            told.push(sentence);
+        }
+    }
+    for one in told {
+        text.push_str(" — ");
+        text.push_str(one);
+    }
+    text
 }
 
 /// One rule with all that is known of it.
 fn detail(printer: Printer, rule: &Rule) {
     printer.out_all(&wrapped(rule.heroku, &format!("{}  ", bold(printer, rule.id)), "  "));
     let row = |name: &str, text: &str| printer.out_all(&wrapped(text, &format!("  {name:<8} "), &" ".repeat(11)));
-    let sentence = rule.docker.sentence();
-    let word = rule.docker.word();
-    row("docker", &if sentence.is_empty() { word.to_owned() } else { format!("{word}: {sentence}") });
+    for engine in Engine::ALL {
+        let (word, sentence) = (rule.on(*engine).word(), rule.on(*engine).sentence());
+        row(engine.word(), &if sentence.is_empty() { word.to_owned() } else { format!("{word}: {sentence}") });
+    }
     if !rule.note.is_empty() {
         row("note", rule.note);
     }
@@ -80,13 +100,18 @@ fn detail(printer: Printer, rule: &Rule) {
 }
 
 fn object(chapter: &Chapter, rule: &Rule) -> Value {
+    let on = |engine: &Engine| {
+        let kept = rule.on(*engine);
+        (engine.word().to_owned(), json!({"kept": kept.word(), "differs": kept.sentence()}))
+    };
+    let engines: serde_json::Map<String, Value> = Engine::ALL.iter().map(on).collect();
     json!({
         "id": rule.id,
         "ids": rule.ids(),
         "chapter": chapter.name,
         "heroku": rule.heroku,
         "note": rule.note,
-        "engines": {"docker": {"kept": rule.docker.word(), "differs": rule.docker.sentence()}},
+        "engines": engines,
         "source": rule.source,
         "tests": rule.tests,
     })

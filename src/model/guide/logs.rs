@@ -23,7 +23,7 @@ pub(super) const TOPICS: &[Topic] = &[
             "The terminal or the program behind a pipe cannot keep up with the app's output.",
             "A reader was stopped (Ctrl-Z) while the app went on.",
         ],
-        here: "Said with Heroku's words when the journal was rotated away under a reader; it holds tens of megabytes, so \
+        here: "Said with Heroku's words when the journal was rotated away under a reader; it holds 256 MB, so \
                it takes a reader that stood still. Fewer lines: `dynosim logs -p web`.",
         source: "https://devcenter.heroku.com/articles/error-codes#l11-tail-buffer-overflow (R6.1, R7)",
     },

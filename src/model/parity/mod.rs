@@ -24,6 +24,25 @@ pub enum Kept {
     Absent(&'static str),
 }
 
+/// What runs the dynos.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// Docker, and what speaks its API.
+    Docker,
+}
+
+impl Engine {
+    /// Each of this version.
+    pub const ALL: &[Engine] = &[Engine::Docker];
+
+    /// `docker`, as JSON has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+        }
+    }
+}
+
 /// One rule of the platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -34,8 +53,8 @@ pub struct Rule {
     pub heroku: &'static str,
     /// What is to be added for here; may be empty.
     pub note: &'static str,
-    /// On Docker, and what speaks its API.
-    pub docker: Kept,
+    /// On Docker; asked by [`Rule::on`].
+    docker: Kept,
     /// Who says so: a Dev Center article, a repository's file, logs; `§` and `R` are sections of the fact sheets.
     pub source: &'static str,
     /// The tests that prove it, by name.
@@ -117,11 +136,10 @@ impl Rule {
         self.id.split(' ').flat_map(expanded).collect()
     }
 
-    /// What differs from Heroku and what is to be added, as one text; empty when there is neither.
-    pub fn remark(&self) -> &'static str {
-        match self.docker {
-            Kept::Exact => self.note,
-            other => other.sentence(),
+    /// How far it is kept on an engine.
+    pub fn on(&self, engine: Engine) -> Kept {
+        match engine {
+            Engine::Docker => self.docker,
         }
     }
 }

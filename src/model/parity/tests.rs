@@ -1,6 +1,6 @@
 //! The data against the tree: the tests that are named, the sections that are cited, the documents that are made of it.
 
-use super::{CHAPTERS, Chapter, Kept, Rule, all};
+use super::{CHAPTERS, Chapter, Engine, Kept, Rule, all};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
@@ -62,13 +62,14 @@ fn every_test_that_is_named_is_there() {
 fn no_rule_is_called_exact_without_a_test_or_anything_else_without_a_sentence() {
     for rule in all() {
         assert!(!rule.heroku.is_empty() && !rule.source.is_empty(), "{rule:?}");
+        let texts = Engine::ALL.iter().map(|engine| rule.on(*engine).sentence());
+        for text in texts.chain([rule.heroku, rule.note, rule.source]) {
+            assert!(!text.contains('|') && !text.contains('\n') && !text.ends_with('.'), "{text}");
+        }
         match rule.docker {
             Kept::Exact => assert!(!rule.tests.is_empty(), "{} {}", rule.id, rule.heroku),
             Kept::Nearly(text) => assert!(text.len() > 1, "{} {}", rule.id, rule.heroku),
             Kept::Absent(text) => assert!(text.len() > 10 && rule.tests.is_empty(), "{} {}", rule.id, rule.heroku),
-        }
-        for text in [rule.heroku, rule.note, rule.source, rule.docker.sentence()] {
-            assert!(!text.contains('|') && !text.contains('\n') && !text.ends_with('.'), "{text}");
         }
     }
 }
@@ -165,16 +166,23 @@ fn a_rule_is_found_by_section_case_code_and_letter() {
     assert!(ids("R99.1").is_empty() && ids("Q").is_empty());
 }
 
-/// A chapter as a table of Markdown.
+/// A chapter as a table of Markdown, with a column for each engine.
 fn table(chapter: &Chapter) -> String {
-    let mut text = String::from("| rule | Heroku | here | source | tests |\n| --- | --- | --- | --- | --- |\n");
+    let engines: String = Engine::ALL.iter().map(|engine| format!(" {} |", engine.word())).collect();
+    let lines = " --- |".repeat(Engine::ALL.len());
+    let mut text =
+        format!("| rule | Heroku | here |{engines} source | tests |\n| --- | --- | --- |{lines} --- | --- |\n");
     for rule in chapter.rules {
-        let remark = rule.remark();
-        let here =
-            if remark.is_empty() { rule.docker.word().to_owned() } else { format!("{}; {remark}", rule.docker.word()) };
         let tests: Vec<String> = rule.tests.iter().map(|test| format!("`{test}`")).collect();
         let tests = if tests.is_empty() { "–".to_owned() } else { tests.join(", ") };
-        let _ = writeln!(text, "| {} | {} | {here} | {} | {tests} |", rule.id, rule.heroku, rule.source);
+        let kept: String = Engine::ALL
+            .iter()
+            .map(|engine| match (rule.on(*engine).word(), rule.on(*engine).sentence()) {
+                (word, "") => format!(" {word} |"),
+                (word, sentence) => format!(" {word}: {sentence} |"),
+            })
+            .collect();
+        let _ = writeln!(text, "| {} | {} | {} |{kept} {} | {tests} |", rule.id, rule.heroku, rule.note, rule.source);
     }
     text
 }
@@ -198,11 +206,18 @@ fn made(document: &str) -> String {
 }
 
 fn sums() -> String {
-    let mut text = String::from("| | rules | exact | approximate | absent |\n| --- | --- | --- | --- | --- |\n");
+    let engines: String = Engine::ALL.iter().map(|engine| format!(" on {} |", engine.word())).collect();
+    let lines = " --- |".repeat(Engine::ALL.len());
+    let mut text = format!("| | rules |{engines}\n| --- | --- |{lines}\n");
     for chapter in CHAPTERS.iter() {
-        let of = |word: &str| chapter.rules.iter().filter(|rule| rule.docker.word() == word).count();
-        let (exact, nearly, absent) = (of("exact"), of("approximate"), of("absent"));
-        let _ = writeln!(text, "| {} | {} | {exact} | {nearly} | {absent} |", chapter.name, chapter.rules.len());
+        let sums: String = Engine::ALL
+            .iter()
+            .map(|engine| {
+                let of = |word: &str| chapter.rules.iter().filter(|rule| rule.on(*engine).word() == word).count();
+                format!(" {} exact, {} approximate, {} absent |", of("exact"), of("approximate"), of("absent"))
+            })
+            .collect();
+        let _ = writeln!(text, "| {} | {} |{sums}", chapter.name, chapter.rules.len());
     }
     text
 }
