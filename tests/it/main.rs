@@ -30,6 +30,7 @@ mod steer;
 mod support;
 mod terminal;
 mod test_command;
+mod told;
 mod tutorial;
 mod ui;
 mod up;
