@@ -49,7 +49,10 @@ pub(super) fn show(printer: Printer, topic: &Topic) {
 pub(super) fn suggestion(word: &str) -> String {
     let codes: Vec<String> = guide::all().map(|topic| topic.code.to_ascii_lowercase()).collect();
     let codes: Vec<&str> = codes.iter().map(String::as_str).collect();
-    match similar(word, &codes) {
+    // Rather another number than another letter.
+    let letter = word.to_ascii_lowercase().chars().next();
+    let kin: Vec<&str> = codes.iter().copied().filter(|code| code.chars().next() == letter).collect();
+    match similar(word, &kin).or_else(|| similar(word, &codes)) {
         Some(code) => format!("did you mean `{}`? `dynosim explain` lists all codes", code.to_ascii_uppercase()),
         None => "`dynosim explain` lists all codes".into(),
     }
@@ -81,6 +84,7 @@ mod tests {
     #[test]
     fn a_slip_is_told_what_was_meant() {
         assert_eq!(suggestion("H122"), "did you mean `H12`? `dynosim explain` lists all codes");
+        assert_eq!(suggestion("R111"), "did you mean `R10`? `dynosim explain` lists all codes");
         assert_eq!(suggestion("Z777"), "`dynosim explain` lists all codes");
     }
 

@@ -28,7 +28,7 @@ fn without_an_argument_every_code_is_listed() {
 #[test]
 fn a_slip_in_a_code_is_told_what_was_meant_and_nothing_else_is_shown() {
     let slip = Project::empty("nothing").run(&["explain", "H12", "R111"]);
-    slip.expect_code(2).expect_err("there is no code `R111`").expect_err("did you mean `R1");
+    slip.expect_code(2).expect_err("there is no code `R111`").expect_err("did you mean `R10`?");
     assert_eq!(slip.out, "");
     Project::empty("nothing").run(&["explain", "a b"]).expect_code(2).expect_err("neither a code nor a process type");
 }

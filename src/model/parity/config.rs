@@ -17,7 +17,8 @@ pub(super) const RULES: &[Rule] = &[
     nearly(
         "R8",
         "names and 64 kB in all; the API takes names that break the documented rule",
-        "odd names are warned of and set; over 64 kB is an error; `config:set` refuses names that no config var has",
+        "odd names are warned of and set, but for those in `HEROKU_` that are not an add-on's, which are left out; over 64 kB is \
+         an error; `config:set` refuses names that no config var has",
         "articles/config-vars",
         &[
             "r13_8_and_r8_more_than_64_kilobytes_is_an_error_that_names_the_largest",

@@ -132,6 +132,14 @@ pub(super) const RULES: &[Rule] = &[
             "r1_5_with_writable_the_same_app_runs_and_with_ephemeral_its_writes_are_listed",
         ],
     ),
+    nearly(
+        "R1.5",
+        "whether files of the image that belong to root can be written",
+        "no, as Unix permissions have it; public nginx images that write /etc/nginx/conf.d at Heroku suggest that it may be so \
+         there",
+        "articles/dyno-restarts; rjoonas/heroku-docker-nginx-example",
+        &["r1_5_what_needs_root_is_told_so", "r1_5_what_needs_root_is_named_for_what_it_is"],
+    ),
     exact(
         "R1.5",
         "dynos cannot reach one another; only the router reaches them, on `$PORT`",

@@ -55,6 +55,7 @@ pub(in crate::model::parity) const RULES: &[Rule] = &[
             "b13_trailers_reach_the_dyno_announced_or_not",
             "b13_trailers_cannot_change_framing_or_routing",
             "b14_an_invalid_trailer_is_400",
+            "b14_as_many_trailers_as_headers_are_taken_and_more_are_400",
         ],
     ),
     exact(
