@@ -19,6 +19,7 @@ pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod diagnostic;
+pub mod dockerfile;
 pub mod dyno;
 pub mod engine;
 pub mod heroku;
