@@ -23,6 +23,7 @@ pub mod dockerfile;
 pub mod dyno;
 pub mod engine;
 pub mod heroku;
+pub mod lint;
 pub mod logs;
 pub mod manifest;
 pub mod model;

@@ -76,8 +76,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("flate2", &["src/registry/squeeze.rs"]),
     ("rcgen", &["src/platform/authority"]),
     ("minijinja", &["src/platform/scaffold/render.rs"]),
-    ("similar", &["src/platform/scaffold"]),
-    ("toml", &["src/manifest/survey"]),
+    ("similar", &["src/platform/scaffold", "src/platform/check.rs"]),
+    ("toml", &["src/manifest/survey", "src/lint/settings.rs"]),
     ("roxmltree", &["src/manifest/survey/java.rs"]),
 ];
 
