@@ -1,5 +1,6 @@
 //! The command line, as clap reads it. Names and habits are the Heroku CLI's where it has them.
 
+mod check;
 pub(super) mod heroku;
 mod init;
 pub(super) mod push;
@@ -7,6 +8,7 @@ mod running;
 pub(super) mod steer;
 mod test;
 
+pub(super) use check::{Check, FailOn, Format};
 pub(super) use init::Init;
 pub(super) use running::{Attach, Limit, PsExec, RunDetached};
 pub(super) use test::{Guard, Test, Tested};
@@ -117,6 +119,18 @@ pub(super) enum Command {
     Init(Init),
     /// Build the images, as `up` would
     Build(Build),
+    /// Find what will fail on Heroku and can be seen in the files: ports, commands, root, secrets and more
+    ///
+    /// Looks at what the app deploys (its Dockerfiles, heroku.yml, Procfile, app.json, .env, .dockerignore, entrypoint scripts)
+    /// and at images that are built. Runs nothing and needs no engine. Each finding has a number: `dynosim explain D014`.
+    #[command(
+        visible_alias = "lint",
+        after_help = "Let a finding pass with its reason, in the line above it: # dynosim-ignore D014: <reason>\n\n\
+                      Examples: dynosim check\n          \
+                      dynosim check --fix\n          \
+                      dynosim check --format sarif --fail-on warning > check.sarif"
+    )]
+    Check(Check),
     /// Run a command in a one-off dyno: the app's image, config and limits
     Run(Run),
     /// Open a shell in a running dyno, or run a command there
@@ -186,6 +200,7 @@ impl Command {
             Self::Up(args) => &args.instance,
             Self::Down(args) => &args.instance,
             Self::Build(args) => &args.instance,
+            Self::Check(args) => &args.instance,
             Self::Run(args) => &args.instance,
             Self::Explain(args) => &args.instance,
             Self::Attach(args) | Self::Ui(args) => &args.instance,

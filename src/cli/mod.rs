@@ -6,6 +6,7 @@ mod background;
 mod bottom;
 mod browser;
 mod build;
+mod check;
 mod completion;
 mod confirm;
 mod console;
@@ -112,6 +113,7 @@ async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError>
         Command::Down(args) => down::run(&session, args).await,
         Command::Init(args) => init::run(&session, args).await,
         Command::Build(args) => build::run(&session, args).await,
+        Command::Check(args) => check::run(&session, &args),
         Command::Run(args) if args.detach => {
             steer::run(&session, args::steer::Steer::RunDetached(args.detached())).await
         }

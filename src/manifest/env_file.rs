@@ -147,7 +147,7 @@ fn unknown_reference(file: &Arc<SourceFile>, entry: &Entry<'_>, unknown: &str) -
 
 fn substituted(file: &Arc<SourceFile>, entry: &Entry<'_>, made: &Substitution) -> Diagnostic {
     let title = format!("{}: ${} in the value of {} was replaced", file.name, made.name, entry.name);
-    Diagnostic::note(title).at(file, entry.name_span.clone(), "in this value")
+    Diagnostic::note(title).at(file, entry.name_span.clone(), "in this value").code("D051")
 }
 
 fn repeated(file: &EnvFile, entry: &Entry<'_>) -> Option<Diagnostic> {
@@ -171,7 +171,7 @@ fn dialects(file: &Arc<SourceFile>, pieces: &[Cut<'_>]) -> Option<Diagnostic> {
     let lines: Vec<String> = differing.iter().map(|(entry, _)| entry.line.to_string()).collect();
     let noun = if lines.len() == 1 { "line" } else { "lines" };
     let title = format!("{}: `heroku local` reads {noun} {} otherwise", file.name, lines.join(", "));
-    Some(Diagnostic::note(title).at(file, first.name_span.clone(), *why))
+    Some(Diagnostic::note(title).at(file, first.name_span.clone(), *why).code("D051"))
 }
 
 fn dialect(entry: &Entry<'_>) -> Option<&'static str> {

@@ -40,8 +40,6 @@ mod yaml;
 
 pub use config::MissingVar;
 pub use copies::{Copies, Landing, Subject, Way};
-#[cfg(test)]
-pub(crate) use copies::{Instruction, instructions};
 pub use env_edit::{edited as edited_env, read as read_env};
 pub use node::similar;
 pub use project::{EnvFileOption, LoadOptions, Loaded, load};

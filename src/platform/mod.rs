@@ -4,6 +4,7 @@
 
 pub mod authority;
 pub mod builds;
+pub mod check;
 pub mod commit;
 pub mod control;
 pub mod deploy;

@@ -1,6 +1,6 @@
 //! `dynosim test`: what it is asked for, and what it prints while it runs. How it went is told in `results`.
 
-mod annotations;
+pub(super) mod annotations;
 mod json;
 mod junit;
 mod output;
