@@ -339,7 +339,7 @@ pub(super) struct Trust {
 pub(super) struct Explain {
     #[command(flatten)]
     pub(super) instance: Instance,
-    /// Codes of log lines (H12, R10, L11) or process types (web, worker, release); none lists all codes
+    /// Codes of log lines (H12, R10, L11), rules of `check` (D014) or process types (web, worker, release); none lists all codes
     #[arg(value_name = "CODE|TYPE")]
     pub(super) words: Vec<String>,
     /// Show secret values in full

@@ -8,6 +8,7 @@ use super::topics;
 use crate::diagnostic::Severity;
 use crate::dyno::environment;
 use crate::engine::Filesystem;
+use crate::lint;
 use crate::model::config_vars::{ConfigVars, Origin};
 use crate::model::dyno::{DynoName, DynoSize};
 use crate::model::guide::{self, Topic};
@@ -31,6 +32,7 @@ fn is_public(origin: &Origin) -> bool {
 /// What one word of the command line asks for.
 enum Asked {
     Code(&'static Topic),
+    Rule(&'static lint::Rule),
     Type(ProcessType),
 }
 
@@ -54,16 +56,21 @@ pub(super) async fn run(session: &Session, args: &Explain) -> Result<ExitCode, P
         }
         match asked {
             Asked::Code(topic) => topics::show(session.printer, topic),
+            Asked::Rule(rule) => topics::show_rule(session.printer, rule),
             Asked::Type(process_type) => explain_type(session, args, process_type).await?,
         }
     }
     Ok(super::code(crate::model::exit_code::ExitCode::Ok))
 }
 
-/// A code, or else a process type; a word that can be neither is told what it might have been.
+/// A code, a rule of `check`, or else a process type; a word that can be neither is told what it might have been.
 fn asked(word: &str) -> Result<Asked, (String, String)> {
     if let Some(topic) = guide::find(word) {
         return Ok(Asked::Code(topic));
+    }
+    // A rule's name with a dash in it is hardly a process type's.
+    if let Some(rule) = lint::rule(word).filter(|rule| rule.id.eq_ignore_ascii_case(word) || word.contains('-')) {
+        return Ok(Asked::Rule(rule));
     }
     // Process types are written in small letters, so what looks like a code and is not is a slip.
     if guide::looks_like_a_code(word) && word.starts_with(|first: char| first.is_ascii_uppercase()) {

@@ -1,6 +1,7 @@
-//! Codes, explained: the list of all, and each with its four parts.
+//! Codes and rules of `check`, explained: the list of all, and each with what is known of it.
 
 use super::printer::Printer;
+use crate::lint::{self, Rule};
 use crate::manifest::similar;
 use crate::model::guide::{self, Topic};
 use serde_json::{Value, json};
@@ -8,15 +9,21 @@ use serde_json::{Value, json};
 /// Lines are no longer than this.
 const WIDTH: usize = 100;
 
-/// Every code with its name.
+/// Every code and rule with its name.
+fn all() -> Vec<(&'static str, &'static str)> {
+    let codes = guide::all().map(|topic| (topic.code, topic.title));
+    codes.chain(lint::RULES.iter().map(|rule| (rule.id, rule.name))).collect()
+}
+
+/// All of them.
 pub(super) fn list(printer: Printer) {
     if printer.json {
-        let all: Vec<Value> = guide::all().map(|topic| json!({"code": topic.code, "title": topic.title})).collect();
+        let all: Vec<Value> = all().iter().map(|(code, title)| json!({"code": code, "title": title})).collect();
         printer.out(&json!(all).to_string());
         return;
     }
-    for topic in guide::all() {
-        printer.out(&format!("{:<5} {}", topic.code, topic.title));
+    for (code, title) in all() {
+        printer.out(&format!("{code:<5} {title}"));
     }
     printer.out("");
     printer.out("`dynosim explain H12` explains one; `dynosim explain web` shows what a process type will run.");
@@ -45,9 +52,22 @@ pub(super) fn show(printer: Printer, topic: &Topic) {
     printer.out(&format!("  {}", topic.source));
 }
 
+/// One rule of `check`.
+pub(super) fn show_rule(printer: Printer, rule: &Rule) {
+    if printer.json {
+        let all = json!({
+            "code": rule.id, "title": rule.name, "means": rule.summary, "explanation": rule.explanation,
+            "wrong": rule.wrong, "right": rule.right, "source": rule.source,
+        });
+        printer.out(&all.to_string());
+        return;
+    }
+    printer.out(rule.text().trim_end());
+}
+
 /// What somebody may have meant who asked for a code that is not there.
 pub(super) fn suggestion(word: &str) -> String {
-    let codes: Vec<String> = guide::all().map(|topic| topic.code.to_ascii_lowercase()).collect();
+    let codes: Vec<String> = all().iter().map(|(code, _)| code.to_ascii_lowercase()).collect();
     let codes: Vec<&str> = codes.iter().map(String::as_str).collect();
     // Rather another number than another letter.
     let letter = word.to_ascii_lowercase().chars().next();

@@ -26,6 +26,16 @@ fn without_an_argument_every_code_is_listed() {
 }
 
 #[test]
+fn every_rule_of_check_is_listed_and_explained_by_its_code_and_by_its_name() {
+    let project = Project::empty("nothing");
+    project.run(&["explain"]).expect_code(0).expect_out("D014  shell-without-exec");
+    for word in ["D014", "d014", "shell-without-exec"] {
+        project.run(&["explain", word]).expect_code(0).expect_out("D014 shell-without-exec").expect_out("exec");
+    }
+    project.run(&["explain", "D999"]).expect_code(2).expect_err("there is no code `D999`");
+}
+
+#[test]
 fn a_slip_in_a_code_is_told_what_was_meant_and_nothing_else_is_shown() {
     let slip = Project::empty("nothing").run(&["explain", "H12", "R111"]);
     slip.expect_code(2).expect_err("there is no code `R111`").expect_err("did you mean `R10`?");

@@ -94,7 +94,7 @@ pub(super) static NOT_INTERPRETED: Rule = Rule {
     summary: "behind an ENTRYPOINT a command of heroku.yml is cut into words and no shell reads it",
     explanation: "The command holds shell syntax (`$NAME`, `&&`, a pipe), and the image has an ENTRYPOINT in exec form: each \
         word reaches it as written. Wrap the command in `sh -c '…'`, or leave the ENTRYPOINT out. `release` is not meant: \
-        a release command always gets a shell.\n\nHeroku's texts do not say this plainly (docs/rules.md, R13#2), so it is \
+        a release command always gets a shell.\n\nHeroku's texts do not say this plainly (docs/parity.md, R13#2), so it is \
         a warning.",
     source: "R1.4, R13#2",
     wrong: "run:\n  web: gunicorn --bind 0.0.0.0:$PORT app    # ENTRYPOINT [\"tini\", \"--\"]",

@@ -47,7 +47,7 @@ pub(super) static WRITES: Rule = Rule {
     explanation: "The command or its script writes to a path that belongs to root, and no `chmod` in the Dockerfile opens it. \
         COPY and RUN leave files to root, and USER and `--chown` give them to a user that is not the dyno's. Write to \
         /tmp, or open the path: `RUN chmod a+rwX /app/log`.\n\ndynosim's root file system is read-only by default, \
-        where Heroku's is thrown away, so here the write fails in any case (docs/rules.md, R1.5).",
+        where Heroku's is thrown away, so here the write fails in any case (docs/parity.md, R1.5).",
     source: "R1.5",
     wrong: "CMD mkdir -p /var/lib/app && exec ./server",
     right: "CMD mkdir -p /tmp/app && exec ./server",
