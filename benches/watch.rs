@@ -33,13 +33,15 @@ const COMPOSE_ROUNDS: usize = 3;
 const AGAIN_ROUNDS: usize = 5;
 /// Files that are written at once.
 const MANY: usize = 1000;
-const TICK: Duration = Duration::from_millis(1);
+/// Between two requests: one after the other would take from the app and the engine what is measured.
+const TICK: Duration = Duration::from_millis(5);
 /// How Linux counts processor time for everybody who asks.
 const TICKS_A_SECOND: u64 = 100;
 /// Nothing here takes longer.
 const PATIENCE: Duration = Duration::from_mins(3);
 const IDLE: Duration = Duration::from_secs(10);
-/// After a sync, the build in the background must not run into the next measurement.
+/// What was measured last must not run into the next measurement: a container that the engine removes, a build in the
+/// background after a sync.
 const REST: Duration = Duration::from_secs(5);
 
 /// An example, the file that makes its answer, and the command of its image.
@@ -91,7 +93,7 @@ fn measure(example: &Example, rounds: usize) -> Result<()> {
     for number in 0..rounds {
         round(example, (&own, &hand), &up, (number, &tag), &mut times)?;
         if compose && number < COMPOSE_ROUNDS {
-            times.composed.push(hand.compose(example, &format!("compose {number}"))?);
+            times.composed.push(hand.compose(example, &format!("compose {number} {:x}", rand::random::<u64>()))?);
         }
     }
     let _ = api("DELETE", &format!("/images/{tag}?force=true"), None);
@@ -148,13 +150,16 @@ fn round(
     (number, tag): (usize, &str),
     times: &mut Times,
 ) -> Result<()> {
-    let (sync, build) = (format!("sync {number}"), format!("build {number}"));
+    // Texts that no build before had: neither side shall find its own or the other's image in the engine's cache.
+    let fresh = |what: &str| format!("{what} {number} {:x}", rand::random::<u64>());
+    let (sync, build, hand_build) = (fresh("sync"), fresh("build"), fresh("hand"));
     // A container of the image as it is: created, started, booted.
     let began = Instant::now();
     let container = Container::start(tag, example.command)?;
     until(container.address()?, "from")?;
     times.start.push(began.elapsed());
     drop(container);
+    sleep(REST);
     let began = Instant::now();
     own.edit(example, &sync)?;
     up.answers(&sync)?;
@@ -168,11 +173,11 @@ fn round(
     times.rebuild.push(began.elapsed());
     sleep(REST);
     let began = Instant::now();
-    hand.edit(example, &build)?;
+    hand.edit(example, &hand_build)?;
     hand.append("Dockerfile", &format!("# {number}\n"))?;
     hand.build(tag)?;
     let container = Container::start(tag, example.command)?;
-    until(container.address()?, &build)?;
+    until(container.address()?, &hand_build)?;
     times.by_hand.push(began.elapsed());
     Ok(())
 }

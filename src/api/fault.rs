@@ -72,6 +72,8 @@ impl From<PlatformError> for Fault {
                 let all: Vec<String> = findings.iter().map(|finding| finding.title.clone()).collect();
                 Self::invalid(format!("{error}: {}", all.join("; ")))
             }
+            PlatformError::Build { failure, .. } => Self::invalid(format!("{error}: {}", failure.message)),
+            PlatformError::ReleaseFailed { .. } => Self::invalid(error.to_string()),
             PlatformError::Refused { help, .. } => Self::invalid(format!("{error}: {help}")),
             PlatformError::NoSuchType { .. } => Self::not_found(error.to_string()),
             _ => Self::internal(error.to_string()),

@@ -29,6 +29,8 @@ use crate::platform::state::{Identity, StateDir};
 
 /// The path of the app itself, whatever its name: a socket serves one app.
 pub const APP: &str = "/apps/~";
+/// The path that builds what has changed and releases it.
+pub const REBUILD: &str = "/dynosim/rebuild";
 
 /// What the API speaks for.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use super::request::{Answer, Call, Range, json, list, ok, with};
 use super::server::Shared;
-use super::shapes::{Cycled, Exited, FormationUpdate, FormationUpdates, GuestState, NewDyno, NewGuest};
+use super::shapes::{Cycled, Exited, FormationUpdate, FormationUpdates, GuestState, NewDyno, NewGuest, Rebuilt};
 use super::views::PREBOOT;
 use super::{Subject, log_sessions, streams};
 use crate::model::dyno::{DynoSize, DynoState, SIZES};
@@ -84,6 +84,13 @@ async fn own(shared: &Shared, call: &Call, path: &[&str]) -> Answer {
             let dynos = subject.control.cycle(&Selector::parse(&which.dynos))?;
             json(StatusCode::ACCEPTED, &Cycled { dynos: dynos.iter().map(ToString::to_string).collect() })
         }
+        ("POST", ["rebuild"]) => {
+            let control = subject.control.clone();
+            // It goes on although the client may have gone.
+            let built = tokio::spawn(async move { control.rebuild().await }).await;
+            let version = built.map_err(|_| Fault::from(ControlError::Closing))??;
+            ok(&Rebuilt { version: version.map(|version| version.0) })
+        }
         ("GET", ["usage"]) => ok(&subject.usage().await),
         ("POST", ["one-offs"]) => {
             let NewGuest { number, command, size, state } = call.json()?;
@@ -102,7 +109,7 @@ async fn own(shared: &Shared, call: &Call, path: &[&str]) -> Answer {
             subject.control.guest_is(name, guest_state(&call.json::<GuestState>()?.state)?)?;
             ok(&object!({}))
         }
-        (_, ["events" | "wait" | "cycle" | "usage" | "one-offs"] | ["one-offs", _]) => Err(Fault::method()),
+        (_, ["events" | "wait" | "cycle" | "rebuild" | "usage" | "one-offs"] | ["one-offs", _]) => Err(Fault::method()),
         _ => Err(Fault::not_found("The requested API endpoint was not found.")),
     }
 }

@@ -3,8 +3,8 @@
 use super::request::Call;
 use super::server::{Server, Shared};
 use super::{APP, Client, ClientError, Subject, routes, shapes};
-use crate::engine::Usage;
 use crate::engine::fake::{FakeEngine, Script, usual_image};
+use crate::engine::{BuildFailure, EngineError, Usage};
 use crate::platform::control::scene::{Scene, binds, s};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -294,6 +294,25 @@ async fn r9_releases_come_in_ranges_and_are_gone_back_to_by_id_or_number() {
         let refusal = stage.refusal("POST", "/apps/shop/releases", json!({"release": wrong})).await;
         assert_eq!(refusal, "404 not_found Couldn't find that release.");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r9_a_rebuild_releases_what_has_changed_and_nothing_else() {
+    let stage = Stage::up().await;
+    let path = super::REBUILD;
+    assert_eq!(stage.ask("POST", path, Value::Null).await.body, json!({"version": 4}), "there was no build of it");
+    assert_eq!(stage.ask("POST", path, Value::Null).await.body, json!({"version": null}), "nothing has changed");
+    let dockerfile = stage.scene.folder.path().join("shop/Dockerfile");
+    std::fs::write(&dockerfile, "FROM scratch\nCMD [\"other\"]\n").unwrap();
+    assert_eq!(stage.ask("POST", path, Value::Null).await.body, json!({"version": 5}));
+    assert_eq!(stage.get("/apps/shop/releases/current").await["version"], 5);
+    // A build that fails leaves the release that runs, and the answer says why.
+    std::fs::write(&dockerfile, "FROM scratch\nCMD [\"broken\"]\n").unwrap();
+    let failure = BuildFailure { message: "step 2 failed".into(), ..BuildFailure::default() };
+    stage.scene.engine.next_build_fails(EngineError::Build(Box::new(failure)));
+    let says = "422 invalid_params the image for clock, web, worker could not be built: step 2 failed";
+    assert_eq!(stage.refusal("POST", path, Value::Null).await, says);
+    assert_eq!(stage.get("/apps/shop/releases/current").await["version"], 5);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@
 use super::bottom;
 use super::browser;
 use super::fail;
-use super::hand::Steer;
+use super::hand::{NOTHING_NEW, Steer};
 use super::keys::{self, Action, Key, Seat, decode};
 use super::line_editor::{LineEditor, Typed};
 use super::printer::Printer;
@@ -137,12 +137,12 @@ impl Console {
             (Action::Maintenance, Hand::Up(steer)) => self.note(steer.toggle_maintenance()),
             (Action::Maintenance, Hand::Attached(remote, _)) => self.note_said(remote.toggle_maintenance().await),
             (Action::Rebuild, Hand::Up(steer)) => {
-                let (rebuilding, printer, report) = (steer.rebuild(), self.printer, self.report.clone());
+                let (control, printer, report) = (steer.control.clone(), self.printer, self.report.clone());
                 tokio::spawn(async move {
-                    match rebuilding.await {
+                    match control.rebuild().await {
                         // The release says itself that it is there.
                         Ok(Some(_)) => {}
-                        Ok(None) => report.note("nothing has changed; no release is made"),
+                        Ok(None) => report.note(NOTHING_NEW),
                         Err(ControlError::Platform(error)) => {
                             fail::report(printer, &error);
                         }
@@ -150,12 +150,17 @@ impl Console {
                     }
                 });
             }
+            (Action::Rebuild, Hand::Attached(remote, _)) => {
+                self.note("building");
+                let (remote, report) = (remote.clone(), self.report.clone());
+                tokio::spawn(async move { report.note(remote.rebuild().await.unwrap_or_else(|reason| reason)) });
+            }
             (Action::Quit, Hand::Up(steer)) => steer.quit(),
             (Action::Detach, Hand::Attached(_, leave)) => {
                 // It is left once; a second key changes nothing.
                 let _ = leave.try_send(());
             }
-            (Action::Rebuild | Action::Quit, Hand::Attached(..)) | (Action::Detach, Hand::Up(_)) => {}
+            (Action::Quit, Hand::Attached(..)) | (Action::Detach, Hand::Up(_)) => {}
         }
         None
     }

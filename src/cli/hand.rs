@@ -5,32 +5,18 @@ use super::terminal;
 use crate::model::dyno::DynoSize;
 use crate::model::formation::Formation;
 use crate::model::process_type::ProcessType;
-use crate::model::release::Version;
-use crate::platform::control::{Control, ControlError, Quantity, ScaleUpdate, Selector, Typing};
+use crate::platform::control::{Control, Quantity, ScaleUpdate, Selector, Typing};
 use crate::platform::interrupt::Interrupter;
-use futures_util::future::BoxFuture;
-use std::sync::Arc;
-
-/// Builds what has changed and releases it.
-pub(super) type Rebuild = Arc<dyn Fn(Control) -> Rebuilding + Send + Sync>;
-
-/// A build under way; the release that it came to, if anything had changed.
-pub(super) type Rebuilding = BoxFuture<'static, Result<Option<Version>, ControlError>>;
 
 /// A hand on the app of this process.
 pub(super) struct Steer {
     pub(super) control: Control,
     pub(super) interrupter: Interrupter,
-    pub(super) rebuild: Rebuild,
 }
 
 impl Steer {
     pub(super) fn quit(&self) {
         self.interrupter.press(QUIT);
-    }
-
-    pub(super) fn rebuild(&self) -> Rebuilding {
-        (self.rebuild)(self.control.clone())
     }
 
     pub(super) fn toggle_maintenance(&self) -> String {
@@ -63,6 +49,9 @@ impl Steer {
         self.control.type_into(name, terminal::size()).map_err(|error| error.to_string())
     }
 }
+
+/// What is said to a rebuild that came to what runs.
+pub(super) const NOTHING_NEW: &str = "nothing has changed; no release is made";
 
 /// The line for the switch.
 pub(super) fn maintenance(on: bool) -> &'static str {

@@ -124,12 +124,12 @@ const KEYS: &[(char, Action, &str, &str)] = &[
     ('q', Action::Quit, "quit", "stop the app, as Ctrl-C does"),
 ];
 
-/// Whether an action can be had there. To build, to type into a dyno and to stop is for the app's own terminal; an `up` in
-/// the foreground has a shell that waits for it.
+/// Whether an action can be had there. To type into a dyno and to stop is for the app's own terminal; an `up` in the
+/// foreground has a shell that waits for it.
 fn has(seat: Seat, action: Action) -> bool {
     match seat {
         Seat::Up => action != Action::Detach,
-        Seat::Attached => !matches!(action, Action::Rebuild | Action::Type | Action::Quit),
+        Seat::Attached => !matches!(action, Action::Type | Action::Quit),
     }
 }
 
@@ -210,15 +210,14 @@ mod tests {
         let expected = "keys: o open · r restart · b rebuild · f focus a dyno · / filter · s scale · m maintenance · \
                         ? help · q quit";
         assert_eq!(hint(Seat::Up), expected);
-        let expected =
-            "keys: o open · r restart · f focus a dyno · / filter · s scale · m maintenance · d detach · ? help";
+        let expected = "keys: o open · r restart · b rebuild · f focus a dyno · / filter · s scale · m maintenance · d detach · ? help";
         assert_eq!(hint(Seat::Attached), expected);
     }
 
     #[test]
     fn who_is_attached_does_not_stop_the_app_by_a_slip() {
         assert_eq!(action(Seat::Attached, Key::Char('q')), Some(Action::Detach));
-        assert_eq!(action(Seat::Attached, Key::Char('b')), None);
+        assert_eq!(action(Seat::Attached, Key::Char('i')), None);
         assert_eq!(action(Seat::Up, Key::Char('d')), None);
     }
 }

@@ -2,8 +2,8 @@
 
 use super::hand;
 use crate::api::client::part;
-use crate::api::shapes::{App, Formation, FormationUpdate, FormationUpdates, Release};
-use crate::api::{APP, Client, ClientError};
+use crate::api::shapes::{App, Formation, FormationUpdate, FormationUpdates, Rebuilt, Release};
+use crate::api::{APP, Client, ClientError, REBUILD};
 use crate::platform::control::{Quantity, ScaleUpdate};
 use crate::platform::state::StateDir;
 use serde_json::{Value, json};
@@ -28,6 +28,15 @@ impl Remote {
         let path = format!("{APP}/dynos/{}/actions/stop", part(which));
         let asked = async { Client::connect(&self.state).await?.post::<Value>(&path, &json!({})).await };
         said(asked.await.map(|_| format!("stopping {which}; a dyno of the formation starts again")))
+    }
+
+    /// Builds what has changed and releases it; answers when the release phase is over.
+    pub(super) async fn rebuild(&self) -> Said {
+        let asked = async { Client::connect(&self.state).await?.post(REBUILD, &json!({})).await };
+        said(asked.await.map(|built: Rebuilt| match built.version {
+            Some(version) => format!("released v{version}"),
+            None => hand::NOTHING_NEW.to_owned(),
+        }))
     }
 
     pub(super) async fn rollback(&self, to: u64) -> Said {

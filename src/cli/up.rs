@@ -2,7 +2,7 @@
 
 use super::args::{Limit, Up};
 use super::console::{Console, Guard, Hand};
-use super::hand::{Rebuild, Steer};
+use super::hand::Steer;
 use super::printer::Printer;
 use super::session::{Session, config_base, environment};
 use super::view::View;
@@ -13,12 +13,10 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::logs::{Logs, LogsOptions};
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
-use crate::platform::builds::BuildOptions;
-use crate::platform::control::{Control, Reload};
+use crate::platform::control::Control;
 use crate::platform::down::{forget_request, was_asked};
 use crate::platform::interrupt::{self, Interrupter};
 use crate::platform::project::Project;
-use crate::platform::rebuild::rebuild;
 use crate::platform::report::Reporter;
 use crate::platform::state::{self, Held, Holder, LockError, StateDir};
 use crate::platform::up::{UpOptions, UpSession, formation_of, up};
@@ -94,8 +92,6 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
         view,
         state,
         interrupter: for_keys,
-        reload: Arc::clone(&reload),
-        build: options.build.clone(),
         guard: Arc::default(),
     });
     let guard = seat.as_ref().map(|seat| Arc::clone(&seat.guard));
@@ -156,8 +152,6 @@ struct Keyboard {
     view: View,
     state: StateDir,
     interrupter: Interrupter,
-    reload: Reload,
-    build: BuildOptions,
     guard: Arc<Place>,
 }
 
@@ -186,19 +180,15 @@ impl Place {
 
 impl Keyboard {
     fn begin(self, control: Control) {
-        let Self { printer, report, view, state, interrupter, reload, build, guard } = self;
+        let Self { printer, report, view, state, interrupter, guard } = self;
         tokio::spawn(async move {
             released(&control).await;
-            let rebuild: Rebuild = Arc::new(move |control| {
-                let (reload, build) = (Arc::clone(&reload), build.clone());
-                Box::pin(async move { rebuild(&control, &reload, &build).await })
-            });
             let console = Console {
                 printer,
                 report: report.clone(),
                 view,
                 url: Box::new(move || url_of(&state)),
-                hand: Hand::Up(Steer { control, interrupter, rebuild }),
+                hand: Hand::Up(Steer { control, interrupter }),
             };
             match console.begin() {
                 Ok(begun) => guard.keep(begun),

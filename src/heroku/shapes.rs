@@ -368,6 +368,13 @@ pub struct DynoUsage {
     pub memory_quota: u64,
 }
 
+/// The answer of `POST /dynosim/rebuild`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rebuilt {
+    /// The release that it came to; null when nothing has changed.
+    pub version: Option<u64>,
+}
+
 /// The answer of `POST /dynosim/cycle`: which dynos.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cycled {

@@ -18,7 +18,6 @@ pub mod one_off;
 pub mod port;
 pub mod project;
 pub mod push;
-pub mod rebuild;
 pub mod report;
 pub mod scaffold;
 pub mod slate;

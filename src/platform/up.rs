@@ -108,6 +108,7 @@ async fn run(session: &mut UpSession, options: &UpOptions) -> Result<String, Pla
         hosts: options.front.domains.iter().map(|domain| HostRule::parse(domain.as_str())).collect(),
         maintenance: options.front.maintenance,
         reload: Arc::clone(&session.reload),
+        build: options.build.clone(),
         interrupt: session.interrupt.clone(),
     });
     std::mem::replace(&mut session.attend, Box::new(|_| ()))(&control);

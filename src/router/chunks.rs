@@ -1,7 +1,7 @@
 //! Where a body ends: counts a length, or walks chunked coding strictly (§9.1, §16). Pure; bytes are looked at where
 //! they lie, and nothing but trailers is kept of them.
 
-use super::head::{Framing, is_field_value};
+use super::head::{COUNT, Framing, is_field_value};
 
 /// Chunk extensions and trailers of one body, in bytes each.
 const EXTRA: usize = 16 * 1024;
@@ -16,6 +16,8 @@ pub(super) struct BodyScan {
     line: Vec<u8>,
     /// The trailer lines before it, each with a line feed.
     trailers: Vec<u8>,
+    /// How many they are: no more than header lines may be.
+    count: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +72,7 @@ impl BodyScan {
             Framing::Length(length) => State::Counted(length),
             Framing::Chunked => State::Size(0, false),
         };
-        Self { state, extra: 0, line: Vec::new(), trailers: Vec::new() }
+        Self { state, extra: 0, line: Vec::new(), trailers: Vec::new(), count: 0 }
     }
 
     /// Looks at the next bytes.
@@ -156,7 +158,8 @@ impl BodyScan {
             }
             (State::TrailerEnd, b'\n') if self.line.is_empty() => State::Done,
             (State::TrailerEnd, b'\n') => {
-                let sound = is_trailer(&self.line);
+                self.count += 1;
+                let sound = self.count <= COUNT && is_trailer(&self.line);
                 self.trailers.append(&mut self.line);
                 self.trailers.push(b'\n');
                 if sound { State::Trailer } else { State::Broken }
@@ -271,6 +274,9 @@ mod tests {
     fn extensions_and_trailers_are_bounded() {
         assert!(matches!(chunked(format!("3;{}", "x".repeat(20_000)).as_bytes()), Progress::Broken(_)));
         assert!(matches!(chunked(format!("0\r\na: {}", "x".repeat(20_000)).as_bytes()), Progress::Broken(_)));
+        let trailers = |count: usize| format!("0\r\n{}\r\n", "a: b\r\n".repeat(count));
+        assert_eq!(chunked(trailers(1000).as_bytes()), Progress::Done(6005));
+        assert_eq!(chunked(trailers(1001).as_bytes()), Progress::Broken(6008));
     }
 
     #[test]

@@ -302,7 +302,9 @@ fn attach_has_the_keys_of_up_and_leaves_the_app_running() {
     screen.wait("started");
     screen.clear();
     screen.dynosim("attach");
-    screen.wait("keys: o open · r restart · f focus a dyno · / filter · s scale · m maintenance · d detach · ? help");
+    screen.wait("keys: o open · r restart · b rebuild · f focus a dyno · / filter · s scale · m maintenance");
+    screen.keys(&["b"]);
+    screen.wait("note: nothing has changed; no release is made");
     screen.keys(&["s"]);
     screen.wait_last("scale (web=1):");
     screen.keys(&["web=2", "Enter"]);

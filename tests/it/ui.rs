@@ -133,6 +133,8 @@ fn the_screen_shows_the_app_and_its_keys_steer_it() {
     assert_eq!(status(&project), "HTTP/1.1 503 Service Unavailable");
     screen.keys(&[":", "maintenance off", "Enter"]);
     wait(&screen, &["maintenance mode is off"]);
+    screen.keys(&["B"]);
+    wait(&screen, &["nothing has changed; no release is made"]);
     screen.keys(&["?"]);
     expect(&boxed(&wait(&screen, &["Keys"])), "help");
     screen.keys(&["Escape"]);

@@ -53,6 +53,7 @@ impl State {
                 let version = self.chosen_release()?.version;
                 self.confirm(format!("roll back to v{version}, .env too?"), Command::Rollback(version));
             }
+            Doing::Rebuild => return self.order(Command::Rebuild),
             Doing::Undo => match self.undo.take() {
                 Some(command) => return self.order(command),
                 None => self.say("there is nothing to undo"),
@@ -107,6 +108,10 @@ impl State {
             Command::Maintenance(on) => Some(Command::Maintenance(!on)),
             Command::Rollback(_) => {
                 self.releases.iter().find(|one| one.current).map(|one| Command::Rollback(one.version))
+            }
+            Command::Rebuild => {
+                self.say("building");
+                None
             }
             Command::Restart(_) | Command::Stop(_) | Command::Quit => None,
         };

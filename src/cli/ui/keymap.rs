@@ -33,6 +33,7 @@ pub(super) enum Doing {
     Scale(i64),
     Maintenance,
     Rollback,
+    Rebuild,
     Undo,
 }
 
@@ -74,6 +75,7 @@ pub(super) fn doing(pane: Pane, key: Key) -> Option<Doing> {
         Key::Char('-') => Doing::Scale(-1),
         Key::Char('m') => Doing::Maintenance,
         Key::Char('b') if pane == Pane::Releases => Doing::Rollback,
+        Key::Char('B') => Doing::Rebuild,
         Key::Char('u') => Doing::Undo,
         _ => return None,
     })
@@ -110,6 +112,7 @@ pub(super) fn help() -> &'static [(&'static str, &'static str)] {
         ("g G", "first and last; in the log, G follows"),
         (":", "a command: restart, stop, scale, …"),
         ("?", "these keys"),
+        ("B", "build what has changed, release it"),
         ("q, Ctrl-C", "leave; the app goes on"),
         ("", "Dynos"),
         ("Enter", "the log of this dyno only, or all"),

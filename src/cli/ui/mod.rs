@@ -173,6 +173,7 @@ async fn carry_out(remote: Remote, order: Order, to: mpsc::Sender<Event>) {
         Command::Scale(words) => remote.scale(words).await,
         Command::Maintenance(on) => remote.set_maintenance(*on).await,
         Command::Rollback(version) => remote.rollback(*version).await,
+        Command::Rebuild => remote.rebuild().await,
         Command::Quit => return,
     };
     let _ = to.send(Event::Done(said, order.undo)).await;

@@ -56,6 +56,7 @@ pub(super) enum Command {
     Scale(String),
     Maintenance(bool),
     Rollback(u64),
+    Rebuild,
     Quit,
 }
 

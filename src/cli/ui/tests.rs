@@ -220,6 +220,7 @@ fn without_an_app_it_says_so_and_how_to_start_one() {
     expect(&state, "nothing-runs");
     assert_eq!(commands(&mut state, "ry+mxyb"), [], "there is nobody to ask");
     assert_eq!(commands(&mut state, ":restart web\rq"), [Command::Quit]);
+    assert_eq!(commands(&mut running(80, 24), "B:rebuild\r"), [Command::Rebuild, Command::Rebuild]);
     let mut state = running(80, 24);
     state.on(Event::Gone(Some("cannot talk to the running app: it is gone".into())));
     expect(&state, "stopped");

@@ -34,6 +34,8 @@ pub(super) fn read(text: &str) -> Result<Word, String> {
             ("maintenance:off", "") | ("maintenance", "off") => order(Command::Maintenance(false)),
             _ => Err("write maintenance on, or maintenance off".into()),
         },
+        "rebuild" | "build" if rest.is_empty() => order(Command::Rebuild),
+        "rebuild" | "build" => Err("write rebuild alone: what has changed is built".into()),
         "rollback" => match rest.strip_prefix(['v', 'V']).unwrap_or(rest).parse() {
             Ok(version) => order(Command::Rollback(version)),
             Err(_) => Err("write to which release: rollback v3".into()),
@@ -61,6 +63,7 @@ mod tests {
             ("maintenance:on", Command::Maintenance(true)),
             ("maintenance off", Command::Maintenance(false)),
             ("rollback v12", Command::Rollback(12)),
+            ("rebuild", Command::Rebuild),
             ("q", Command::Quit),
         ] {
             assert_eq!(read(text), Ok(Word::Order(command)), "{text}");

@@ -1,6 +1,7 @@
 //! What an image says about itself, what is in its file system, and which images go.
 
 use super::error::{self, told};
+use super::kin::Looked;
 use super::{Shared, archive, labels, volumes};
 use crate::engine::EngineError;
 use crate::model::image::{ImageFacts, ImageFiles, ImageId};
@@ -13,7 +14,7 @@ use bollard::query_parameters::{
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
 use std::collections::HashMap;
-use std::sync::PoisonError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Go's bits in a file mode.
 pub(super) const GO_FOLDER: u32 = 1 << 31;
@@ -46,10 +47,29 @@ pub(super) async fn inspect(shared: &Shared, image: &ImageId) -> Result<Option<I
     if let Some(known) = known {
         return Ok(Some(known));
     }
+    let layers = found.root_fs.as_ref().and_then(|root| root.layers.clone()).unwrap_or_default();
     let mut facts = facts(&id, found);
-    facts.files = files(shared, &facts).await.map_err(|error| told(&doing, &error))?;
+    let looked = looked(shared, &id, layers).await;
+    let kin = looked.as_ref().and_then(|looked| lock(&shared.kinship).files_of(looked));
+    facts.files = match kin {
+        Some(files) => files,
+        None => files(shared, &facts).await.map_err(|error| told(&doing, &error))?,
+    };
+    if let Some(looked) = looked {
+        lock(&shared.kinship).add(looked, facts.files.clone());
+    }
     shared.images.lock().unwrap_or_else(PoisonError::into_inner).insert(id, facts.clone());
     Ok(Some(facts))
+}
+
+/// What decides whose kin an image is, if the engine tells its history.
+async fn looked(shared: &Shared, id: &str, layers: Vec<String>) -> Option<Looked> {
+    let history = shared.docker.image_history(id).await.ok()?;
+    Some(Looked::new(layers, history.iter().map(|entry| entry.created_by.as_str())))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn facts(id: &str, found: ImageInspect) -> ImageFacts {

@@ -23,6 +23,7 @@ mod files;
 mod find;
 mod images;
 mod inside;
+mod kin;
 mod labels;
 mod launch;
 mod launches;
@@ -75,6 +76,8 @@ struct Shared {
     host: String,
     /// Facts of images, by id: an id's image never changes.
     images: Mutex<HashMap<String, ImageFacts>>,
+    /// What was found in images that others are like.
+    kinship: Mutex<kin::Kinship>,
     /// Which paths images have, by (id, path).
     paths: Mutex<HashMap<(String, String), bool>>,
     /// Folders of images as a patch found them, by (id, path).
@@ -114,6 +117,7 @@ pub async fn find(
         config,
         host: found.host,
         images: Mutex::default(),
+        kinship: Mutex::default(),
         paths: Mutex::default(),
         folders: Mutex::default(),
         terms: Mutex::new(terms),

@@ -7,6 +7,7 @@ mod formation;
 mod guest;
 mod measure;
 mod one_off;
+mod rebuild;
 mod refresh;
 mod releases;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use seat::Place;
 pub use selector::Selector;
 pub use terminal::Typing;
 
+use super::builds::BuildOptions;
 use super::deploy::Ground;
 use super::interrupt::Interrupt;
 use super::slate::Slate;
@@ -76,6 +78,8 @@ pub struct Beginning {
     pub maintenance: bool,
     /// Reads the project's files again.
     pub reload: Reload,
+    /// How images are built again.
+    pub build: BuildOptions,
     /// Ends release commands.
     pub interrupt: Interrupt,
 }
@@ -123,7 +127,7 @@ struct Handle {
 impl Control {
     /// Begins, with no dynos: the first release brings them. Must be called inside a tokio runtime.
     pub fn begin(beginning: Beginning) -> Self {
-        let Beginning { ground, releases, formation, hosts, maintenance, reload, interrupt } = beginning;
+        let Beginning { ground, releases, formation, hosts, maintenance, reload, build, interrupt } = beginning;
         let released = !releases.is_empty();
         let board = Board {
             formation,
@@ -138,7 +142,7 @@ impl Control {
             closing: false,
         };
         let app = ground.project.app.name.clone();
-        let (desk, queue) = Desk::open(ground, releases, reload);
+        let (desk, queue) = Desk::open(ground, releases, reload, build);
         let inner = Arc::new(Inner {
             board: Mutex::new(board),
             desk,

@@ -8,6 +8,7 @@ use crate::model::image::ImageId;
 use crate::model::process_type::ProcessType;
 use crate::model::release::{Release, ReleaseStatus, Slug, Version};
 use crate::platform::PlatformError;
+use crate::platform::builds::BuildOptions;
 use crate::platform::deploy::{self, Ground};
 use crate::platform::env;
 use crate::platform::interrupt::Interrupt;
@@ -36,15 +37,24 @@ pub(super) struct Desk {
     ground: Ground,
     releases: Mutex<Releases>,
     queue: mpsc::UnboundedSender<Job>,
-    reload: Reload,
+    pub(super) reload: Reload,
+    pub(super) build: BuildOptions,
     /// One change of the config at a time: files are read, written and read again.
     turn: tokio::sync::Mutex<()>,
 }
 
 impl Desk {
-    pub(super) fn open(ground: Ground, releases: Releases, reload: Reload) -> (Self, mpsc::UnboundedReceiver<Job>) {
+    pub(super) fn open(
+        ground: Ground,
+        releases: Releases,
+        reload: Reload,
+        build: BuildOptions,
+    ) -> (Self, mpsc::UnboundedReceiver<Job>) {
         let (queue, jobs) = mpsc::unbounded_channel();
-        (Self { ground, releases: Mutex::new(releases), queue, reload, turn: tokio::sync::Mutex::default() }, jobs)
+        (
+            Self { ground, releases: Mutex::new(releases), queue, reload, build, turn: tokio::sync::Mutex::default() },
+            jobs,
+        )
     }
 
     fn releases(&self) -> MutexGuard<'_, Releases> {
@@ -65,6 +75,13 @@ impl Desk {
     /// The process types that the first release of this run will have.
     pub(super) fn first_types(&self) -> Vec<ProcessType> {
         self.ground.project.app.processes.keys().cloned().collect()
+    }
+
+    /// What the project's files say now.
+    pub(super) async fn read(&self) -> Result<App, PlatformError> {
+        let reload = Arc::clone(&self.reload);
+        let app = tokio::task::spawn_blocking(move || reload()).await;
+        app.map_err(|error| PlatformError::io("read the project")(io::Error::other(error)))?
     }
 
     fn write_env(&self, changes: &env::Changes, wanted: &env::Vars) -> Result<App, ControlError> {
@@ -197,9 +214,7 @@ impl Control {
     pub async fn take_config(&self) -> Result<Option<(Release, Outcome)>, ControlError> {
         let _turn = self.0.desk.turn.lock().await;
         let current = self.deployed().ok_or(ControlError::NotReleased)?;
-        let reload = Arc::clone(&self.0.desk.reload);
-        let app = tokio::task::spawn_blocking(move || reload()).await;
-        let app = app.map_err(|error| PlatformError::io("read the project")(io::Error::other(error)))??;
+        let app = self.0.desk.read().await?;
         let before = self.config();
         if app.config.plain() == before {
             return Ok(None);

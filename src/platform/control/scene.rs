@@ -13,6 +13,7 @@ use crate::model::launch::LaunchOptions;
 use crate::model::process_type::ProcessType;
 use crate::model::release::Version;
 use crate::model::timeouts::Timeouts;
+use crate::platform::builds::BuildOptions;
 use crate::platform::deploy::{DynoRules, Ground};
 use crate::platform::interrupt::{self, Interrupter};
 use crate::platform::project::{Place, Project, Sources};
@@ -95,6 +96,7 @@ impl Scene {
             hosts: Vec::new(),
             maintenance: false,
             reload: Arc::clone(&reload),
+            build: BuildOptions { platform: "linux/amd64".into(), no_cache: false },
             interrupt,
         });
         Self { control, engine, logs, ground, reload, folder, _interrupter: interrupter }

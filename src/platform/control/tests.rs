@@ -8,6 +8,7 @@ use crate::model::dyno::{DynoSize, DynoState};
 use crate::model::formation::Scale;
 use crate::model::process_type::ProcessType;
 use crate::model::release::{ReleaseStatus, Version};
+use crate::platform::builds::BuildOptions;
 use crate::platform::interrupt;
 use crate::platform::store::Releases;
 use proptest::prelude::*;
@@ -369,6 +370,7 @@ async fn a_stop_ends_whatever_the_dynos_are_just_at() {
             hosts: Vec::new(),
             maintenance: false,
             reload: Arc::clone(&scene.reload),
+            build: BuildOptions { platform: "linux/amd64".into(), no_cache: false },
             interrupt,
         });
         let (slug, slate) = (deployed.release.slug.clone(), deployed.slate.clone());

@@ -197,8 +197,9 @@ impl Watch {
             images.push(image);
         }
         self.images = images;
+        let deployed = self.deploy(project).await;
         self.expect_patches();
-        self.deploy(project).await
+        deployed
     }
 
     async fn deploy(&mut self, project: &Arc<Project>) -> Result<(), PlatformError> {

@@ -49,6 +49,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 const POLL: Duration = Duration::from_secs(2);
 /// The build in the background begins when nothing was synced for so long: the new dynos boot first.
 const IDLE: Duration = Duration::from_secs(2);
+/// How long the engine is left to dynos that start, before it is asked what a sync would need to know.
+const ASIDE: Duration = Duration::from_secs(1);
 
 /// What watching needs to know.
 pub struct WatchOptions {
@@ -264,14 +266,18 @@ impl Watch {
         more
     }
 
-    /// Finds out what a sync would need to know, beside everything else.
+    /// Finds out what a sync would need to know, when everything else is done.
     fn expect_patches(&self) {
         for image in &self.images {
             let Some(base) = &image.base else { continue };
             let copies = Copies::read(&base.survey.dockerfile, image.plan.target.as_deref());
             let folders = copies.destinations(&base.image);
             let (engine, facts) = (Arc::clone(&self.project.engine), Arc::clone(&base.image));
-            tokio::spawn(async move { engine.expect_patch(&facts, &folders).await });
+            tokio::spawn(async move {
+                // New dynos have the engine for themselves.
+                sleep(ASIDE).await;
+                engine.expect_patch(&facts, &folders).await;
+            });
         }
     }
 

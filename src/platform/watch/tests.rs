@@ -111,6 +111,7 @@ impl Scene {
         let reload: Reload =
             Arc::new(move || Sources::read(&again, LoadOptions::default(), &clock()).map(|read| read.loaded.app));
         let one = Scale { quantity: 1, size: DynoSize::BASIC };
+        let build = BuildOptions { platform: "linux/amd64".into(), no_cache: false };
         let control = Control::begin(Beginning {
             releases: Releases::open(&ground.project.state).unwrap(),
             ground: ground.clone(),
@@ -118,9 +119,9 @@ impl Scene {
             hosts: Vec::new(),
             maintenance: false,
             reload: Arc::clone(&reload),
+            build: build.clone(),
             interrupt: interrupt.clone(),
         });
-        let build = BuildOptions { platform: "linux/amd64".into(), no_cache: false };
         let launch = LaunchOptions::default();
         let options = WatchOptions { build: build.clone(), launch, files: vec![], reload, interrupt };
         let (events, seen) = mpsc::channel(64);

@@ -174,6 +174,16 @@ async fn b14_an_invalid_trailer_is_400() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn b14_as_many_trailers_as_headers_are_taken_and_more_are_400() {
+    let body = |count: usize| format!("3\r\nabc\r\n0\r\n{}\r\n", "x: y\r\n".repeat(count));
+    let seen = served(&post("Transfer-Encoding: chunked", &body(1000))).await;
+    assert_eq!(seen.body.matches("X: y\r\n").count(), 1000);
+    for count in [1001, 1010, 1011, 1500] {
+        assert_broken(&post("Transfer-Encoding: chunked", &body(count))).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn b15_b16_extensions_are_dropped_and_data_is_kept() {
     let seen = served(&post("Transfer-Encoding: chunked", "5;a=b\r\nhe\r\rl\r\n0;c\r\n\r\n")).await;
     assert_eq!(seen.body, "5\r\nhe\r\rl\r\n0\r\n\r\n");

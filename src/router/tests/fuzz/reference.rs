@@ -4,6 +4,8 @@ use crate::router::head::Framing;
 
 /// Chunk extensions and trailers that are taken of one body, in bytes each.
 const EXTRA: usize = 16 * 1024;
+/// Trailer lines that are taken of one body.
+const TRAILERS: usize = 1000;
 
 /// A body, as far as it goes.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,13 +65,14 @@ fn walk(bytes: &[u8], data: &mut Vec<u8>) -> Result<End, End> {
         }
     }
     let mut extra = 0;
-    loop {
+    for _ in 0..=TRAILERS {
         let line = trailer_line(&bytes[at..], &mut extra)?;
         at += line + 2;
         if line == 0 {
             return Ok(End::At(at));
         }
     }
+    Err(End::Broken)
 }
 
 /// The size that a chunk begins with, and how long its line is.
