@@ -44,7 +44,7 @@ const STYLES: Styles = Styles::styled()
     disable_help_subcommand = true,
     max_term_width = 100,
     after_help = "Exit codes: 0 ok, 1 the command failed, 2 usage or unreadable project, 3 build, 4 release phase,\n\
-                  5 a dyno did not boot, 6 no container engine, 7 a check of --fail-on, 8 a push was refused or failed,\n\
+                  5 a dyno did not boot, 6 no container engine, 7 check or --fail-on, 8 a push was refused or failed,\n\
                   124 a time limit ran out, 130 interrupted after a clean stop.\n\n\
                   Start with `dynosim up` in a folder with a Dockerfile or a heroku.yml."
 )]

@@ -76,6 +76,7 @@ impl BaseName {
             "scratch" => none,
             "debian" | "ubuntu" | "fedora" | "rockylinux" | "almalinux" | "amazonlinux" => bare("bash"),
             "alpine" | "busybox" => Known { bash: false, ..bare("sh") },
+            "heroku/heroku" => prompt("bash", Entry::None),
             "python" => prompt("python3", Entry::None),
             "pypy" => prompt("pypy3", Entry::None),
             "ruby" => prompt("irb", Entry::None),

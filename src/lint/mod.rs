@@ -109,7 +109,12 @@ fn sifted(found: Vec<Finding>, files: &[Arc<SourceFile>], settings: &Settings) -
 fn of_reader(findings: &[Diagnostic]) -> Vec<Finding> {
     let of = |diagnostic: &Diagnostic| {
         let rule = rule(diagnostic.code?)?;
-        Some(Finding { rule, diagnostic: diagnostic.clone(), fix: None })
+        let mut diagnostic = diagnostic.clone();
+        // PORT and DYNO are the platform's for certain; of these names Heroku only advises against.
+        if rule.name == "platform-config" && diagnostic.title.starts_with("HEROKU_") {
+            diagnostic.severity = Severity::Note;
+        }
+        Some(Finding { rule, diagnostic, fix: None })
     };
     findings.iter().filter_map(of).collect()
 }

@@ -17,7 +17,7 @@ pub struct Rule {
     pub summary: &'static str,
     /// What it means, what usually causes it, when the rule stays silent. Paragraphs are parted by an empty line.
     pub explanation: &'static str,
-    /// Rows of the rules' sheet (`docs/parity.md`), or what else it rests on.
+    /// Rows of the rules' sheet (`R5.2`, …), or what else it rests on.
     pub source: &'static str,
     /// An input that it finds.
     pub wrong: &'static str,

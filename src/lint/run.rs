@@ -25,6 +25,8 @@ pub(super) struct Run {
     pub(super) scripts: Vec<Script>,
     /// Variables that are known at the end.
     pub(super) values: Values,
+    /// The text of a `bash -c`, which replaces itself by its last command.
+    pub(super) bash_text: bool,
     /// Nobody can tell all of it: the base image has a part in it that is not known.
     pub(super) unknown: bool,
 }
@@ -177,6 +179,7 @@ impl Follower<'_> {
                             Map::Whole(inner.span.clone())
                         };
                         let origin = Origin { file: Arc::clone(&command.file), map };
+                        self.run.bash_text |= name == "bash";
                         self.text(&inner.text, &origin, command.script.as_deref(), depth - 1);
                         return;
                     }

@@ -137,6 +137,13 @@ impl<'a> Scene<'a> {
         self.processes.iter().find(|one| one.name.is_web()).map(|one| (one, &self.images[one.image]))
     }
 
+    /// Whether a type exists only because its image does, which others run on: a base of theirs.
+    pub(super) fn is_base(&self, process: &Process) -> bool {
+        let shared =
+            |other: &&Process| other.name != process.name && other.image == process.image && other.command.is_some();
+        !process.name.is_web() && process.command.is_none() && self.processes.iter().any(|other| shared(&other))
+    }
+
     /// Process types with their images.
     pub(super) fn each(&self) -> impl Iterator<Item = (&Process, &Image)> {
         self.processes.iter().map(|one| (one, &self.images[one.image]))

@@ -55,6 +55,23 @@ pub(super) fn find_listen(content: &Content) -> Option<(Range<usize>, u16)> {
     all.next().is_none().then(|| (number.range(), port))
 }
 
+static LOOPBACK: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r#"(?m)^[^/#*\n]*?(?:\.listen\(|\bapp\.run\(|uvicorn\.run\(|HTTPServer\(\(|\bserve\()[^\n]*?["'](127\.0\.0\.1|localhost)["']"#,
+    )
+    .ok()
+});
+
+static ANY_LISTEN: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\.listen\(|\bapp\.run\(|uvicorn\.run\(|HTTPServer\(|\bserve\(").ok());
+
+/// The loopback address in the only line of a program that listens.
+pub(super) fn find_loopback(content: &Content) -> Option<Range<usize>> {
+    let text = &content.file.text;
+    let found = LOOPBACK.as_ref()?.captures(text)?.get(1)?.range();
+    (ANY_LISTEN.as_ref()?.find_iter(text).count() == 1).then_some(found)
+}
+
 /// Whether any source or configuration of a context speaks of `PORT`; also where there are too many to tell.
 pub(super) fn mentions_port(folder: &Folder) -> bool {
     let walk = WalkBuilder::new(&folder.root)

@@ -195,6 +195,10 @@ fn is_good_name(name: &str) -> bool {
 fn hints(layers: &Layers<'_>, config: &ConfigVars) -> Vec<Diagnostic> {
     config
         .iter()
+        // Those are lists of who may ask, not addresses of services.
+        .filter(|(name, _)| {
+            !["CORS", "ORIGIN", "ALLOWED", "WHITELIST", "TRUSTED"].iter().any(|word| name.contains(word))
+        })
         .filter_map(|(name, var)| {
             let host = ["localhost", "127.0.0.1", "[::1]"].into_iter().find(|host| names_host(&var.value, host))?;
             let finding = Diagnostic::note(format!("{name} names {host}, which inside a dyno is the dyno itself"));

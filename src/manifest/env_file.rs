@@ -158,6 +158,45 @@ fn repeated(file: &EnvFile, entry: &Entry<'_>) -> Option<Diagnostic> {
     Some(finding.help("remove one of them"))
 }
 
+/// A `.env` file as others may read it. No values in it.
+pub struct EnvReadings {
+    /// The file with its values masked.
+    pub masked: Arc<SourceFile>,
+    /// Its entries, in order.
+    pub entries: Vec<EnvReading>,
+}
+
+/// What other readers mind in one entry.
+pub struct EnvReading {
+    /// Its line, from 1.
+    pub line: usize,
+    /// The bytes of its name.
+    pub name: Range<usize>,
+    /// A `$` outside of single quotes.
+    pub dollar: bool,
+    /// Quotes around the value.
+    pub quoted: bool,
+    /// `export` before the name.
+    pub exported: bool,
+}
+
+/// What other readers mind in a `.env` text.
+pub fn readings(text: &str) -> EnvReadings {
+    let pieces = cut(text);
+    let entries = pieces.iter().filter_map(|piece| match piece {
+        Cut::Entry(entry) => Some(EnvReading {
+            line: entry.line,
+            name: entry.name_span.clone(),
+            dollar: entry.raw.contains('$') && entry.quotes != Quotes::Single,
+            quoted: entry.quotes != Quotes::None,
+            exported: entry.exported,
+        }),
+        Cut::Fault(_) => None,
+    });
+    let entries = entries.collect();
+    EnvReadings { masked: Arc::new(SourceFile { name: ".env".into(), text: masked(text, &pieces) }), entries }
+}
+
 /// One note for the entries that `heroku local` reads otherwise.
 fn dialects(file: &Arc<SourceFile>, pieces: &[Cut<'_>]) -> Option<Diagnostic> {
     let differing: Vec<(&Entry<'_>, &str)> = pieces

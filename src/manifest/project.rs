@@ -112,7 +112,8 @@ fn coded(findings: &mut [Diagnostic]) {
         finding.code = finding.place.as_ref().and_then(|(file, _)| match file.name.as_str() {
             "heroku.yml" => Some("D045"),
             "Procfile" => Some("D046"),
-            "app.json" => Some("D054"),
+            // What is only noted there is dynosim's own way, not Heroku's.
+            "app.json" => (finding.severity > Severity::Note).then_some("D054"),
             _ => None,
         });
     }

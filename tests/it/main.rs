@@ -8,6 +8,8 @@
 )]
 
 mod architecture;
+mod check;
+mod check_confirmed;
 mod cli;
 mod detached;
 mod engine_build;

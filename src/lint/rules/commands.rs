@@ -94,7 +94,7 @@ pub(super) static NOT_INTERPRETED: Rule = Rule {
     summary: "behind an ENTRYPOINT a command of heroku.yml is cut into words and no shell reads it",
     explanation: "The command holds shell syntax (`$NAME`, `&&`, a pipe), and the image has an ENTRYPOINT in exec form: each \
         word reaches it as written. Wrap the command in `sh -c '…'`, or leave the ENTRYPOINT out. `release` is not meant: \
-        a release command always gets a shell.\n\nHeroku's texts do not say this plainly (docs/parity.md, R13#2), so it is \
+        a release command always gets a shell.\n\nHeroku's texts do not say this plainly (R13#2), so it is \
         a warning.",
     source: "R1.4, R13#2",
     wrong: "run:\n  web: gunicorn --bind 0.0.0.0:$PORT app    # ENTRYPOINT [\"tini\", \"--\"]",
@@ -116,6 +116,21 @@ pub(super) static ONE_WORD: Rule = Rule {
     right: "CMD [\"httpd\", \"-f\"]",
     confirmed: Some("only the first word runs"),
     check: Check::Files(one_word),
+};
+
+/// D059
+pub(super) static TWICE: Rule = Rule {
+    id: "D059",
+    name: "program-twice",
+    severity: Severity::Warning,
+    summary: "behind an ENTRYPOINT a command of heroku.yml becomes its arguments, and does not take its place",
+    explanation: "The ENTRYPOINT is a program, and the command of heroku.yml (or the CMD) begins with the same one: `java -jar app.jar \
+        java -jar app.jar`. Name the program once: leave the ENTRYPOINT out, or give arguments alone.",
+    source: "R1.4",
+    wrong: "run:\n  web: java -jar app.jar        # ENTRYPOINT [\"java\", \"-jar\", \"app.jar\"]",
+    right: "# Dockerfile\nCMD java -jar app.jar",
+    confirmed: Some("the program is given its own name and crashes; the mended one is up"),
+    check: Check::Files(twice),
 };
 
 /// D015
@@ -190,7 +205,7 @@ fn shell_form(image: &Image, process: &Process, entry: &[Word]) -> Option<Fix> {
 
 fn no_command(scene: &Scene<'_>, hits: &mut Hits<'_>) {
     for (process, image) in scene.each() {
-        if process.command.is_some() {
+        if process.command.is_some() || scene.is_base(process) {
             continue;
         }
         let name = &process.name;
@@ -232,7 +247,11 @@ fn prompt(scene: &Scene<'_>, hits: &mut Hits<'_>) {
     for (process, image) in scene.each() {
         let (Some(known), Some(from)) = (image.known, image.from()) else { continue };
         let BaseDefault::Prompt(program) = known.default else { continue };
-        if process.command.is_some() || image.cmd != Setting::Base || image.entrypoint != Setting::Base {
+        if process.command.is_some()
+            || image.cmd != Setting::Base
+            || image.entrypoint != Setting::Base
+            || scene.is_base(process)
+        {
             continue;
         }
         hits.push(
@@ -347,6 +366,44 @@ fn one_word(scene: &Scene<'_>, hits: &mut Hits<'_>) {
                 .help("leave the ENTRYPOINT out, or give it the whole command as one word"),
             );
         }
+    }
+}
+
+fn twice(scene: &Scene<'_>, hits: &mut Hits<'_>) {
+    for (process, image) in scene.each().filter(|(process, _)| !process.name.is_release()) {
+        let [first, ..] = own_words(&image.entrypoint) else { continue };
+        let name = |text: &str| text.rsplit('/').next().unwrap_or_default().to_owned();
+        let (words, file, span) = match (&process.command, &image.cmd) {
+            (Some(overlay), _) => {
+                let words = crate::model::launch::shellwords_split(&overlay.command.text).unwrap_or_default();
+                (words, &overlay.file, overlay.span.clone())
+            }
+            (None, Setting::Own(at, Form::Exec(words))) => {
+                let words = words.iter().map(|word| word.text.clone()).collect();
+                (words, &image.file, image.docker.instructions[*at].span.clone())
+            }
+            _ => continue,
+        };
+        // Wrappers and scripts run what they are given.
+        let script = process.run.scripts.iter().any(|script| script.entrypoint);
+        let wraps = ["env", "tini", "dumb-init", "sudo", "exec", "npx", "bundle", "poetry", "busybox"]
+            .contains(&name(&first.text).as_str());
+        if script
+            || wraps
+            || is_shell(first)
+            || first.text.ends_with(".sh")
+            || words.first().is_none_or(|word| name(word) != name(&first.text))
+        {
+            continue;
+        }
+        hits.push(
+            Hit::new(format!(
+                "the command of {} begins with `{}`, which its ENTRYPOINT already is",
+                process.name, words[0]
+            ))
+            .at(file, span, "becomes arguments of the ENTRYPOINT")
+            .help("leave the ENTRYPOINT out of the Dockerfile, or give arguments alone"),
+        );
     }
 }
 

@@ -70,7 +70,7 @@ pub(super) static DOTENV: Rule = Rule {
     source: "R8",
     wrong: "COPY . .                  # .env lies there, .dockerignore does not name it",
     right: "# .dockerignore\n.env",
-    confirmed: Some("the file is in the image; with the line in .dockerignore it is not"),
+    confirmed: None,
     check: Check::Files(dotenv),
 };
 
@@ -267,6 +267,11 @@ fn dotenv(scene: &Scene<'_>, hits: &mut Hits<'_>) {
             continue;
         }
         let Some(one) = taken_by(image, ".env") else { continue };
+        // Symfony's .env is a committed file of defaults, which the app reads.
+        let composer = image.folder.read("composer.json");
+        if composer.is_some_and(|content| content.file.text.contains("\"symfony/")) {
+            continue;
+        }
         if image.runs().any(|text| text.contains("rm ") && text.contains(".env")) {
             continue;
         }

@@ -76,4 +76,5 @@ pub static RULES: &[&Rule] = &[
     &reader::IGNORE,
     &ignored::ONBUILD,
     &reader::LOCALHOST,
+    &commands::TWICE,
 ];

@@ -1,10 +1,11 @@
 //! Programs of the project's own that never look at `$PORT`.
 
 use crate::diagnostic::Severity;
+use crate::lint::folder::Content;
 use crate::lint::hits::{Hit, Hits};
 use crate::lint::locate::locate;
 use crate::lint::rule::{Check, Rule};
-use crate::lint::scene::Scene;
+use crate::lint::scene::{Image, Process, Scene};
 use crate::lint::sources::{find_listen, mentions_port};
 
 /// D006
@@ -31,15 +32,7 @@ fn port_not_read(scene: &Scene<'_>, hits: &mut Hits<'_>) {
     if process.run.commands.iter().any(|command| command.args.iter().any(|arg| arg.text.contains("PORT"))) {
         return;
     }
-    for command in process.run.commands.iter().filter(|command| command.sure) {
-        let (at, name) = command.program();
-        let script_itself = name.ends_with(".py");
-        if !script_itself && !PROGRAMS.contains(&name) {
-            continue;
-        }
-        let start = if script_itself { at } else { at + 1 };
-        let file = command.args.iter().skip(start).find(|arg| !arg.text.starts_with('-'));
-        let Some((content, _)) = file.and_then(|file| locate(image, &file.text)) else { continue };
+    for content in programs(process, image) {
         let Some((span, number)) = find_listen(&content) else { continue };
         if image.mentions("PORT") || mentions_port(&image.folder) {
             continue;
@@ -50,6 +43,20 @@ fn port_not_read(scene: &Scene<'_>, hits: &mut Hits<'_>) {
                 .help(help(&content.path, number)),
         );
     }
+}
+
+/// Files of the project that web surely runs by an interpreter.
+pub(super) fn programs(process: &Process, image: &Image) -> Vec<Content> {
+    let sure = process.run.commands.iter().filter(|command| command.sure);
+    let found = sure.filter_map(|command| {
+        let (at, name) = command.program();
+        let itself = name.ends_with(".py");
+        let start = if itself { at } else { at + 1 };
+        let file = command.args.iter().skip(start).find(|arg| !arg.text.starts_with('-'));
+        let file = file.filter(|_| itself || PROGRAMS.contains(&name))?;
+        Some(locate(image, &file.text)?.0)
+    });
+    found.collect()
 }
 
 fn help(path: &str, number: u16) -> String {

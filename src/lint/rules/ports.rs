@@ -1,5 +1,6 @@
 //! Where the web process listens.
 
+use super::node::programs;
 use crate::diagnostic::Severity;
 use crate::lint::command::{Arg, Command, dollar_names};
 use crate::lint::fix::Fix;
@@ -7,6 +8,7 @@ use crate::lint::hits::{Hit, Hits};
 use crate::lint::rule::{Check, Rule};
 use crate::lint::scene::{Image, Process, Scene};
 use crate::lint::servers::{Bind, Server};
+use crate::lint::sources::find_loopback;
 
 /// D001
 pub(super) static HARD_CODED_PORT: Rule = Rule {
@@ -170,6 +172,9 @@ fn process_sets(scene: &Scene<'_>, name: &str) -> bool {
 
 fn loopback(scene: &Scene<'_>, hits: &mut Hits<'_>) {
     let Some((process, image)) = scene.web() else { return };
+    if !process.run.commands.iter().any(is_proxy) {
+        loopback_in_source(process, image, hits);
+    }
     let all = servers(process, image);
     // Behind a proxy of the same dyno, loopback is right.
     if all.len() != 1 || process.run.commands.iter().any(is_proxy) {
@@ -198,6 +203,21 @@ fn loopback(scene: &Scene<'_>, hits: &mut Hits<'_>) {
                     .help(format!("add `{option}`")),
             );
         }
+    }
+}
+
+/// The same of programs of the project's own.
+fn loopback_in_source(process: &Process, image: &Image, hits: &mut Hits<'_>) {
+    for content in programs(process, image) {
+        let Some(span) = find_loopback(&content) else { continue };
+        let host = content.file.text[span.clone()].to_owned();
+        let title = format!("{} listens on {host}, which nobody outside of the dyno reaches", content.file.name);
+        hits.push(
+            Hit::new(title)
+                .at(&content.file, span.clone(), "the loopback address")
+                .help("write 0.0.0.0 in its place")
+                .fix(Some(Fix::replace(&content.file, span, "0.0.0.0"))),
+        );
     }
 }
 

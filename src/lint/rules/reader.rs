@@ -1,6 +1,7 @@
 //! What the reader of the project's files finds by itself: it says so in every command, and `check` gives it a number.
 
 use crate::diagnostic::Severity;
+use crate::lint::folder::text_of;
 use crate::lint::hits::{Hit, Hits};
 use crate::lint::rule::{Check, Rule};
 use crate::lint::scene::Scene;
@@ -92,9 +93,10 @@ rule!(
     "D049",
     "platform-config",
     Warning,
-    "PORT, DYNO and HEROKU_… are the platform's: an app cannot set them",
+    "PORT and DYNO are the platform's, and names that begin with HEROKU_ are kept for it",
     "A file sets a variable that Heroku sets itself. PORT is the usual one: the app must take the port it is given, which is \
-     another at every start.",
+     another at every start. Of names that begin with HEROKU_ Heroku's texts only say that an app should not use them, so \
+     those are a note; dynosim does not hand them to dynos.",
     "R8, R5.2",
     ".env: PORT=5000",
     "# none",
@@ -113,20 +115,22 @@ rule!(
     ".env: CERTIFICATES_URL=https://…",
     Some("`up` refuses to start, exit code 2")
 );
-rule!(
-    DIALECT,
-    "D051",
-    "env-dialect",
-    Note,
-    "a line of .env means one thing to dynosim, another to `heroku local`, Compose or `docker run --env-file`",
-    "Quotes, `#`, `$`, escapes and `export` are read differently by each. dynosim takes values as they stand; Compose \
+/// D051
+pub(super) static DIALECT: Rule = Rule {
+    id: "D051",
+    name: "env-dialect",
+    severity: Severity::Note,
+    summary: "a line of .env means one thing to dynosim, another to `heroku local`, Compose or `docker run --env-file`",
+    explanation: "Quotes, `#`, `$`, escapes and `export` are read differently by each. dynosim takes values as they stand; Compose \
      replaces `$NAME`; `docker run --env-file` keeps quotes; `heroku local` cuts at `#`. Heroku itself reads no .env: set \
-     there what the app shall get.",
-    "R8 (`.env` is a local convention), docs/config.md",
-    ".env: PASSWORD=a#b$c",
-    ".env: PASSWORD='a#b$c'",
-    None
-);
+     there what the app shall get.\n\nOf Compose and `docker run` it speaks where a Compose file, a Makefile or a script at the \
+     project's root hands them the file.",
+    source: "R8 (`.env` is a local convention), docs/config.md",
+    wrong: ".env: PASSWORD=a#b$c",
+    right: ".env: PASSWORD='a#b$c'",
+    confirmed: None,
+    check: Check::Files(dialect),
+};
 rule!(
     ENV_LINE,
     "D052",
@@ -211,6 +215,44 @@ pub(super) static LOCALHOST: Rule = Rule {
     confirmed: None,
     check: Check::Reader,
 };
+
+/// Who reads `.env` otherwise, of those that this project hands it to.
+fn dialect(scene: &Scene<'_>, hits: &mut Hits<'_>) {
+    let root = &scene.loaded.app.root;
+    let text = |name: &str| text_of(&root.join(name)).unwrap_or_default();
+    let compose = ["docker-compose.yml", "docker-compose.yaml", "compose.yml", "compose.yaml"]
+        .iter()
+        .any(|name| text(name).lines().any(|line| line.trim_start().starts_with("env_file")));
+    let run = ["Makefile", "run.sh", "bin/run", "justfile", "package.json"]
+        .iter()
+        .any(|name| text(name).lines().any(|line| line.contains("docker run") && line.contains("--env-file")));
+    if !compose && !run {
+        return;
+    }
+    let readings = crate::manifest::env_readings(&text(".env"));
+    let compose_reads = readings.entries.iter().find(|entry| compose && entry.dollar);
+    let run_reads = readings.entries.iter().find(|entry| run && (entry.quoted || entry.exported));
+    let mut say = |entry: Option<&crate::manifest::EnvReading>, title: &str, help: &str| {
+        if let Some(entry) = entry {
+            let lines: Vec<String> = readings
+                .entries
+                .iter()
+                .filter(
+                    |other| if title.starts_with("Compose") { other.dollar } else { other.quoted || other.exported },
+                )
+                .map(|entry| entry.line.to_string())
+                .collect();
+            let noun = if lines.len() == 1 { "line" } else { "lines" };
+            hits.push(
+                Hit::new(format!("{title} {noun} {} of .env otherwise", lines.join(", ")))
+                    .at(&readings.masked, entry.name.clone(), "read in two ways")
+                    .help(help),
+            );
+        }
+    };
+    say(compose_reads, "Compose reads", "it replaces `$NAME`: put the value into single quotes");
+    say(run_reads, "`docker run --env-file` reads", "it keeps quotes and `export` as they stand: write plain values");
+}
 
 fn dockerfile(scene: &Scene<'_>, hits: &mut Hits<'_>) {
     for image in &scene.images {

@@ -47,7 +47,9 @@ pub(super) static WRITES: Rule = Rule {
     explanation: "The command or its script writes to a path that belongs to root, and no `chmod` in the Dockerfile opens it. \
         COPY and RUN leave files to root, and USER and `--chown` give them to a user that is not the dyno's. Write to \
         /tmp, or open the path: `RUN chmod a+rwX /app/log`.\n\ndynosim's root file system is read-only by default, \
-        where Heroku's is thrown away, so here the write fails in any case (docs/parity.md, R1.5).",
+        where Heroku's is thrown away, so here the write fails in any case (R1.5).\n\nSome public templates \
+        that write to such paths are said to run on Heroku, so this is a warning. `sed -i` on a server's own configuration, \
+        as many of them do, is passed over.",
     source: "R1.5",
     wrong: "CMD mkdir -p /var/lib/app && exec ./server",
     right: "CMD mkdir -p /tmp/app && exec ./server",
@@ -62,7 +64,8 @@ pub(super) static HOME_OF_ROOT: Rule = Rule {
     severity: Severity::Warning,
     summary: "/root is closed to everybody but root in most images, and no dyno is root",
     explanation: "The app lies below /root, which has the mode 700 in Debian's and Alpine's images: the dyno's user may not even \
-        enter it. Put the app into /app, or open the folder (`RUN chmod 755 /root`).",
+        enter it. Put the app into /app, or open the folder (`RUN chmod 755 /root`).\n\nSome public templates of that kind \
+        are said to run on Heroku, so this is a warning; here it does fail.",
     source: "R1.5",
     wrong: "WORKDIR /root/\nCMD [\"./server\"]",
     right: "WORKDIR /app\nCMD [\"./server\"]",
@@ -141,8 +144,8 @@ fn writes(scene: &Scene<'_>, hits: &mut Hits<'_>) {
                     continue;
                 }
                 hits.push(
-                    Hit::new(format!("{} writes to {path}, which belongs to root", process.name))
-                        .at(&command.file, target.span.clone(), "the dyno's user may not write there")
+                    Hit::new(format!("{} writes to {path}, which belongs to root: that may be refused", process.name))
+                        .at(&command.file, target.span.clone(), "not the dyno's user's")
                         .help("write to /tmp, or open the path in the Dockerfile with `RUN chmod -R a+rwX …`"),
                 );
             }
@@ -209,7 +212,7 @@ fn home_of_root(scene: &Scene<'_>, hits: &mut Hits<'_>) {
         let last = image.steps().rfind(|(_, one)| one.keyword == "WORKDIR");
         if let Some((_, one)) = last.filter(|_| image.workdir.as_deref().is_some_and(in_root)) {
             hits.push(
-                Hit::new(format!("{} runs in /root, which only root may enter", process.name))
+                Hit::new(format!("{} runs in /root, which may be closed to it", process.name))
                     .at(&image.file, one.span.clone(), "closed to the dyno's user")
                     .help("use another folder, such as /app, or `RUN chmod 755 /root`"),
             );
@@ -221,7 +224,7 @@ fn home_of_root(scene: &Scene<'_>, hits: &mut Hits<'_>) {
         });
         if let Some((command, arg)) = program {
             hits.push(
-                Hit::new(format!("{} runs a program in /root, which only root may enter", process.name))
+                Hit::new(format!("{} runs a program in /root, which may be closed to it", process.name))
                     .at(&command.file, arg.span.clone(), "closed to the dyno's user")
                     .help("put it into another folder, such as /app, or `RUN chmod 755 /root`"),
             );

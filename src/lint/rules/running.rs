@@ -97,7 +97,8 @@ fn without_exec(scene: &Scene<'_>, hits: &mut Hits<'_>) {
             > 1;
         let manages = |one: &Command| ["trap", "wait"].contains(&one.program().1);
         let package = last.script.as_deref().is_some_and(|script| script.ends_with("package.json"));
-        if !several || package || commands.iter().any(|one| manages(one) || one.after == Join::Background) {
+        let replaced = process.run.bash_text && last.script.is_none();
+        if !several || package || replaced || commands.iter().any(|one| manages(one) || one.after == Join::Background) {
             continue;
         }
         let Some((server, _)) = last.server(image.is_busybox()) else { continue };

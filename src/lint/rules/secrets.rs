@@ -147,7 +147,11 @@ fn in_build(scene: &Scene<'_>, hits: &mut Hits<'_>) {
                             .at(&file, pair.name.span.clone(), "stays in the image's history")
                             .help(format!("take it out and set it on Heroku: `heroku config:set {name}=…`")),
                     );
-                } else if one.keyword == "ARG" && value.is_none() && used_by_run(image, at, name) {
+                } else if one.keyword == "ARG"
+                    && value.is_none()
+                    && !name.ends_with("_KEY")
+                    && used_by_run(image, at, name)
+                {
                     hits.push(
                         Hit::new(format!(
                             "the build arg {name} is, by its name, a secret, and stays in the image's history"
