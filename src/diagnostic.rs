@@ -37,12 +37,14 @@ pub struct Diagnostic {
     pub label: String,
     /// How to mend it.
     pub help: Option<String>,
+    /// The rule of `dynosim check` that this is a finding of: `D014`.
+    pub code: Option<&'static str>,
 }
 
 impl Diagnostic {
     /// A finding without a place.
     pub fn new(severity: Severity, title: impl Into<String>) -> Self {
-        Self { severity, title: title.into(), place: None, label: String::new(), help: None }
+        Self { severity, title: title.into(), place: None, label: String::new(), help: None, code: None }
     }
 
     /// An error without a place.
@@ -85,19 +87,50 @@ impl Diagnostic {
         self
     }
 
+    /// Says which rule of `dynosim check` this is a finding of.
+    #[must_use]
+    pub fn code(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
+        self
+    }
+
     /// The line of the place, from 1.
     pub fn line(&self) -> Option<usize> {
         self.place.as_ref().map(|(file, span)| file.text[..span.start].matches('\n').count() + 1)
     }
 
+    /// Line and column of the first and behind the last character of the place, from 1, columns in characters.
+    pub fn region(&self) -> Option<[(usize, usize); 2]> {
+        let (file, span) = self.place.as_ref()?;
+        let at = |byte: usize| {
+            let before = &file.text[..byte];
+            let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+            (before.matches('\n').count() + 1, before[start..].chars().count() + 1)
+        };
+        Some([at(span.start), at(span.end)])
+    }
+
     /// The text to print, with or without colour, ending in a newline.
     pub fn render(&self, colour: bool) -> String {
+        self.rendered(colour, None)
+    }
+
+    /// The same as a finding of `dynosim check`: with the rule's id, and with the reason it matters.
+    pub fn render_with_reason(&self, colour: bool, reason: &str) -> String {
+        self.rendered(colour, Some(reason))
+    }
+
+    fn rendered(&self, colour: bool, reason: Option<&str>) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
             Severity::Note => Level::NOTE,
         };
-        let mut group = Group::with_title(level.primary_title(self.title.as_str()));
+        let mut title = level.primary_title(self.title.as_str());
+        if let Some(code) = self.code.filter(|_| reason.is_some()) {
+            title = title.id(code);
+        }
+        let mut group = Group::with_title(title);
         if let Some((file, span)) = &self.place {
             group = group.element(
                 Snippet::source(file.text.as_str())
@@ -105,13 +138,17 @@ impl Diagnostic {
                     .annotation(AnnotationKind::Primary.span(span.clone()).label(self.label.as_str())),
             );
         }
+        // Without a snippet there is no margin for what follows to hang on.
         let mut groups = Vec::new();
-        match &self.help {
-            Some(help) if self.place.is_some() => groups.push(group.element(Level::HELP.message(help.as_str()))),
-            // Without a snippet there is no margin for the help to hang on.
-            Some(help) => groups.extend([group, Group::with_title(Level::HELP.secondary_title(help.as_str()))]),
-            None => groups.push(group),
+        let more = reason.map(|reason| (Level::NOTE, reason));
+        for (level, text) in more.into_iter().chain(self.help.as_deref().map(|help| (Level::HELP, help))) {
+            if self.place.is_some() {
+                group = group.element(level.message(text));
+            } else {
+                groups.push(Group::with_title(level.secondary_title(text)));
+            }
         }
+        groups.insert(0, group);
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let texts: Vec<String> = groups.iter().map(|group| renderer.render(std::slice::from_ref(group))).collect();
         let mut text = texts.join("\n");

@@ -7,8 +7,9 @@
 //! | face | `cli` | everything below |
 //! | face | `api` | everything below but `cli` |
 //! | meeting | `platform` | everything below |
-//! | parts | `dyno`, `router`, `manifest` | services and vocabulary; not one another |
+//! | parts | `dyno`, `router`, `manifest`, `lint` | services and vocabulary; not one another, but `lint` reads `manifest` |
 //! | services | `engine`, `logs`, `heroku`, `registry` | vocabulary; `engine` also `registry`, for Docker's sign-ins |
+//! | below services | `dockerfile`: what stands where in a Dockerfile | nothing of ours |
 //! | below services | `web`: connections to others' servers | nothing of ours |
 //! | vocabulary | `model` | nothing of ours |
 //! | anywhere | `clock`, `diagnostic` | nothing of ours |
@@ -19,9 +20,11 @@ pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod diagnostic;
+pub mod dockerfile;
 pub mod dyno;
 pub mod engine;
 pub mod heroku;
+pub mod lint;
 pub mod logs;
 pub mod manifest;
 pub mod model;

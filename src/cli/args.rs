@@ -1,5 +1,6 @@
 //! The command line, as clap reads it. Names and habits are the Heroku CLI's where it has them.
 
+mod check;
 pub(super) mod heroku;
 mod init;
 pub(super) mod push;
@@ -7,6 +8,7 @@ mod running;
 pub(super) mod steer;
 mod test;
 
+pub(super) use check::{Check, FailOn, Format};
 pub(super) use init::Init;
 pub(super) use running::{Attach, Limit, PsExec, RunDetached};
 pub(super) use test::{Guard, Test, Tested};
@@ -42,7 +44,7 @@ const STYLES: Styles = Styles::styled()
     disable_help_subcommand = true,
     max_term_width = 100,
     after_help = "Exit codes: 0 ok, 1 the command failed, 2 usage or unreadable project, 3 build, 4 release phase,\n\
-                  5 a dyno did not boot, 6 no container engine, 7 a check of --fail-on, 8 a push was refused or failed,\n\
+                  5 a dyno did not boot, 6 no container engine, 7 check or --fail-on, 8 a push was refused or failed,\n\
                   124 a time limit ran out, 130 interrupted after a clean stop.\n\n\
                   Start with `dynosim up` in a folder with a Dockerfile or a heroku.yml."
 )]
@@ -117,6 +119,18 @@ pub(super) enum Command {
     Init(Init),
     /// Build the images, as `up` would
     Build(Build),
+    /// Find what will fail on Heroku and can be seen in the files: ports, commands, root, secrets and more
+    ///
+    /// Looks at what the app deploys (its Dockerfiles, heroku.yml, Procfile, app.json, .env, .dockerignore, entrypoint scripts)
+    /// and at images that are built. Runs nothing and needs no engine. Each finding has a number: `dynosim explain D014`.
+    #[command(
+        visible_alias = "lint",
+        after_help = "Let a finding pass with its reason, in the line above it: # dynosim-ignore D014: <reason>\n\n\
+                      Examples: dynosim check\n          \
+                      dynosim check --fix\n          \
+                      dynosim check --format sarif --fail-on warning > check.sarif"
+    )]
+    Check(Check),
     /// Run a command in a one-off dyno: the app's image, config and limits
     Run(Run),
     /// Open a shell in a running dyno, or run a command there
@@ -146,8 +160,19 @@ pub(super) enum Command {
     Guard(Guard),
     /// Show the app's log, now or from its last run
     Logs(Logs),
-    /// Show what a process type will run, as whom, with which limits and variables
+    /// Explain a code such as H12 or R10; or show what a process type will run, as whom, with which limits and variables
+    ///
+    /// Of a code: what it means, what usually causes it, how to see it here, and where it is documented. Of a process type:
+    /// its image, its command line and where each word came from, its user, limits and variables.
+    #[command(
+        after_help = "Examples: dynosim explain H12 R10\n          dynosim explain web\n          dynosim explain"
+    )]
     Explain(Explain),
+    /// Show which rules of Heroku's this version keeps: exactly, nearly, or not, on which engine, and the proof
+    #[command(
+        after_help = "Examples: dynosim parity\n          dynosim parity R5.2\n          dynosim parity H12 --json"
+    )]
+    Parity(Parity),
     /// Show the local certificate authority of `up --https`, install it, or take it away
     ///
     /// Made on first use, for localhost, *.test, *.example and the domains given; its key never leaves this machine.
@@ -175,6 +200,7 @@ impl Command {
             Self::Up(args) => &args.instance,
             Self::Down(args) => &args.instance,
             Self::Build(args) => &args.instance,
+            Self::Check(args) => &args.instance,
             Self::Run(args) => &args.instance,
             Self::Explain(args) => &args.instance,
             Self::Attach(args) | Self::Ui(args) => &args.instance,
@@ -189,6 +215,7 @@ impl Command {
             | Self::Container(_)
             | Self::Guard(_)
             | Self::Doctor
+            | Self::Parity(_)
             | Self::Completion { .. } => return None,
         };
         instance.name.as_deref()
@@ -312,9 +339,9 @@ pub(super) struct Trust {
 pub(super) struct Explain {
     #[command(flatten)]
     pub(super) instance: Instance,
-    /// The process type: web, worker, release
-    #[arg(default_value = "web")]
-    pub(super) process_type: ProcessType,
+    /// Codes of log lines (H12, R10, L11), rules of `check` (D014) or process types (web, worker, release); none lists all codes
+    #[arg(value_name = "CODE|TYPE")]
+    pub(super) words: Vec<String>,
     /// Show secret values in full
     #[arg(long)]
     pub(super) show_values: bool,
@@ -322,6 +349,13 @@ pub(super) struct Explain {
     pub(super) build: BuildArgs,
     #[command(flatten)]
     pub(super) rules: Rules,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct Parity {
+    /// A rule or the beginning of one (R5, R5.2, H12, L, A, F12); none shows all
+    #[arg(value_name = "RULE")]
+    pub(super) rules: Vec<String>,
 }
 
 /// How images are built.

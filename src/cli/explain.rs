@@ -1,13 +1,17 @@
-//! `dynosim explain TYPE`: what a process type will run, as whom, with which limits and variables, and why.
+//! `dynosim explain`: codes are looked up (`topics`); of a process type it says what it will run, as whom, with which limits
+//! and variables, and why.
 
 use super::args::Explain;
 use super::printer::Printer;
 use super::session::Session;
+use super::topics;
 use crate::diagnostic::Severity;
 use crate::dyno::environment;
 use crate::engine::Filesystem;
+use crate::lint;
 use crate::model::config_vars::{ConfigVars, Origin};
 use crate::model::dyno::{DynoName, DynoSize};
+use crate::model::guide::{self, Topic};
 use crate::model::image::ImageFacts;
 use crate::model::launch::Launch;
 use crate::model::limits;
@@ -25,22 +29,73 @@ fn is_public(origin: &Origin) -> bool {
     matches!(origin, Origin::Image | Origin::Platform | Origin::Rule(_) | Origin::HerokuYml(_))
 }
 
-pub(super) async fn run(session: &Session, args: Explain) -> Result<ExitCode, PlatformError> {
+/// What one word of the command line asks for.
+enum Asked {
+    Code(&'static Topic),
+    Rule(&'static lint::Rule),
+    Type(ProcessType),
+}
+
+pub(super) async fn run(session: &Session, args: &Explain) -> Result<ExitCode, PlatformError> {
+    if args.words.is_empty() {
+        topics::list(session.printer);
+        return Ok(super::code(crate::model::exit_code::ExitCode::Ok));
+    }
+    // All of them before any is shown: a word that is neither ends it here.
+    let asked = args.words.iter().map(|word| asked(word)).collect::<Result<Vec<_>, _>>();
+    let asked = match asked {
+        Ok(asked) => asked,
+        Err((text, help)) => {
+            session.printer.error(&text, Some(&help));
+            return Ok(super::code(crate::model::exit_code::ExitCode::Usage));
+        }
+    };
+    for (number, asked) in asked.iter().enumerate() {
+        if number > 0 && !session.printer.json {
+            session.printer.out("");
+        }
+        match asked {
+            Asked::Code(topic) => topics::show(session.printer, topic),
+            Asked::Rule(rule) => topics::show_rule(session.printer, rule),
+            Asked::Type(process_type) => explain_type(session, args, process_type).await?,
+        }
+    }
+    Ok(super::code(crate::model::exit_code::ExitCode::Ok))
+}
+
+/// A code, a rule of `check`, or else a process type; a word that can be neither is told what it might have been.
+fn asked(word: &str) -> Result<Asked, (String, String)> {
+    if let Some(topic) = guide::find(word) {
+        return Ok(Asked::Code(topic));
+    }
+    // A rule's name with a dash in it is hardly a process type's.
+    if let Some(rule) = lint::rule(word).filter(|rule| rule.id.eq_ignore_ascii_case(word) || word.contains('-')) {
+        return Ok(Asked::Rule(rule));
+    }
+    // Process types are written in small letters, so what looks like a code and is not is a slip.
+    if guide::looks_like_a_code(word) && word.starts_with(|first: char| first.is_ascii_uppercase()) {
+        return Err((format!("there is no code `{word}`"), topics::suggestion(word)));
+    }
+    ProcessType::new(word)
+        .map(Asked::Type)
+        .map_err(|error| (format!("`{word}` is neither a code nor a process type: {error}"), topics::suggestion(word)))
+}
+
+async fn explain_type(session: &Session, args: &Explain, process_type: &ProcessType) -> Result<(), PlatformError> {
     let sources = session.sources(&args.build, Severity::Warning)?;
     let missing = sources.loaded.require_config().err();
     let project = session.project(sources).await?;
-    let process_type = &args.process_type;
     let (image_of, command) = command_of(&project, process_type)?;
     let built = builds::build(&project, &BTreeSet::from([image_of.clone()]), &args.build.options()).await?;
     let facts = built.facts.get(&image_of).ok_or_else(|| PlatformError::no_such_type(&project.app, process_type))?;
     let runnable = slate::runnable(process_type, facts, command.as_ref(), args.rules.launch())?;
     let printer = session.printer;
-    let picture = picture(&project, &args, &image_of, &runnable);
+    let picture = picture(&project, args, process_type, &image_of, &runnable);
     show(printer, &picture);
     for finding in missing.iter().flatten() {
         printer.err(finding.render(printer.err_colour).trim_end());
     }
-    Ok(super::code(crate::model::exit_code::ExitCode::Ok))
+    Ok(())
 }
 
 type Command = Option<crate::model::app::CommandText>;
@@ -65,19 +120,25 @@ struct Picture {
     notes: Vec<String>,
 }
 
-fn picture(project: &Project, args: &Explain, image_of: &ProcessType, runnable: &Runnable) -> Picture {
+fn picture(
+    project: &Project,
+    args: &Explain,
+    process_type: &ProcessType,
+    image_of: &ProcessType,
+    runnable: &Runnable,
+) -> Picture {
     let app = &project.app;
-    let name = DynoName::new(args.process_type.clone(), 1);
-    let size = args.rules.size.or_else(|| app.formation.get(&args.process_type).map(|scale| scale.size));
-    let port = args.process_type.is_web().then_some(0);
+    let name = DynoName::new(process_type.clone(), 1);
+    let size = args.rules.size.or_else(|| app.formation.get(process_type).map(|scale| scale.size));
+    let port = process_type.is_web().then_some(0);
     let env = environment::of(&runnable.image, &app.config, None, &name, port);
     let mut notes: Vec<String> = runnable.launch.notes.iter().map(ToString::to_string).collect();
     notes.extend(slate::image_notes(&runnable.image));
     Picture {
-        process_type: args.process_type.clone(),
+        process_type: process_type.clone(),
         image: image_rows(project, image_of, &runnable.image),
         launch: (*runnable.launch).clone(),
-        dyno: dyno_rows(args, &runnable.image, size.unwrap_or(DynoSize::BASIC)),
+        dyno: dyno_rows(args, process_type, &runnable.image, size.unwrap_or(DynoSize::BASIC)),
         env: env_rows(&env, args.show_values),
         notes,
     }
@@ -99,7 +160,12 @@ fn image_rows(project: &Project, image_of: &ProcessType, image: &ImageFacts) -> 
     rows
 }
 
-fn dyno_rows(args: &Explain, image: &ImageFacts, size: DynoSize) -> Vec<(&'static str, String)> {
+fn dyno_rows(
+    args: &Explain,
+    process_type: &ProcessType,
+    image: &ImageFacts,
+    size: DynoSize,
+) -> Vec<(&'static str, String)> {
     let user =
         if image.user.is_empty() { String::new() } else { format!(", not `{}` of the image's USER", image.user) };
     let filesystem = match args.rules.dynos().filesystem {
@@ -118,7 +184,7 @@ fn dyno_rows(args: &Explain, image: &ImageFacts, size: DynoSize) -> Vec<(&'stati
         ("limits", format!("{} processes and threads, {} open files", size.processes, size.open_files)),
     ];
     let timeouts = &args.rules.timeouts;
-    if args.process_type.is_web() {
+    if process_type.is_web() {
         rows.push(("boot", format!("must bind 0.0.0.0:$PORT within {} s (R10)", timeouts.boot.as_secs_f64())));
     }
     rows.push(("exit", format!("every process must end within {} s of SIGTERM (R12)", timeouts.exit.as_secs_f64())));

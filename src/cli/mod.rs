@@ -6,6 +6,7 @@ mod background;
 mod bottom;
 mod browser;
 mod build;
+mod check;
 mod completion;
 mod confirm;
 mod console;
@@ -23,6 +24,7 @@ mod listed;
 mod logs;
 mod news;
 mod one_off;
+mod parity;
 mod printer;
 mod ps_exec;
 mod push;
@@ -37,6 +39,7 @@ mod stream;
 mod terminal;
 mod test;
 mod tested;
+mod topics;
 mod trust;
 mod tty;
 mod typing;
@@ -110,6 +113,7 @@ async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError>
         Command::Down(args) => down::run(&session, args).await,
         Command::Init(args) => init::run(&session, args).await,
         Command::Build(args) => build::run(&session, args).await,
+        Command::Check(args) => check::run(&session, &args),
         Command::Run(args) if args.detach => {
             steer::run(&session, args::steer::Steer::RunDetached(args.detached())).await
         }
@@ -118,7 +122,8 @@ async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError>
         Command::Tested(args) => tested::run(&session, &args),
         Command::Guard(args) => Ok(guarded(printer, &args.words).await),
         Command::Logs(args) => logs::run(&session, args).await,
-        Command::Explain(args) => explain::run(&session, args).await,
+        Command::Explain(args) => explain::run(&session, &args).await,
+        Command::Parity(args) => Ok(parity::run(printer, &args)),
         Command::Steer(args) if args.at_heroku().is_some() => heroku::releases::run(&session, args).await,
         Command::Steer(args) => steer::run(&session, args).await,
         Command::Container(args) => heroku::run(&session, args).await,

@@ -1,8 +1,10 @@
 //! The platform's news on the terminal: live bars while images build, one line for each thing that is done.
 
 use super::background::{self, Background};
+use super::check;
 use super::printer::Printer;
 use super::pushing::{self, Pushes};
+use crate::diagnostic::Severity;
 use crate::dyno::explain::{bytes, count};
 use crate::engine::{BuildEvent, BuildStep, Swept};
 use crate::platform::report::{News, PushStep};
@@ -65,6 +67,12 @@ impl Board {
         }
         match news {
             News::Finding(finding) => self.line(finding.render(self.printer.err_colour).trim_end()),
+            News::Checked(checked) => {
+                if let Some(text) = check::summary(&checked) {
+                    let sign = self.printer.paint(if checked.count(Severity::Error) > 0 { 1 } else { 3 }, "!");
+                    self.line(&format!("{sign} {:<8} {text}", "check"));
+                }
+            }
             News::Note(text) => self.line(&format!("{} {text}", self.printer.paint(3, "note:"))),
             News::Warning(text) => self.line(&format!("{} {text}", self.printer.paint(3, "warning:"))),
             News::Pushing { label, step } => self.pushing(&label, step),
@@ -246,6 +254,7 @@ fn as_json(news: &News) -> Option<Value> {
             "line": finding.line(),
             "help": finding.help,
         }),
+        News::Checked(checked) => check::event(checked)?,
         News::Note(text) => json!({"event": "note", "text": text}),
         News::Warning(text) => json!({"event": "warning", "text": text}),
         News::Pushed(landed) => pushing::as_json(landed),

@@ -13,6 +13,7 @@ use crate::manifest::{EnvFileOption, LoadOptions};
 use crate::model::launch::LaunchOptions;
 use crate::platform::PlatformError;
 use crate::platform::builds::BuildOptions;
+use crate::platform::check;
 use crate::platform::control::Reload;
 use crate::platform::deploy::DynoRules;
 use crate::platform::interrupt::{self, Interrupt};
@@ -92,6 +93,9 @@ impl Session {
         let place = self.place()?;
         let sources = Sources::read(&place, self.load_options(&place, build)?, &self.clock)?;
         sources.tell(&self.report, least);
+        if least == Severity::Note {
+            self.report.tell(News::Checked(Arc::new(check::quick(&sources.loaded))));
+        }
         Ok(sources)
     }
 
@@ -113,7 +117,7 @@ impl Session {
         Ok(Arc::new(move || Ok(Sources::read(&place, options.clone(), &clock)?.loaded.app)))
     }
 
-    fn load_options(&self, place: &Place, build: &BuildArgs) -> Result<LoadOptions, PlatformError> {
+    pub(super) fn load_options(&self, place: &Place, build: &BuildArgs) -> Result<LoadOptions, PlatformError> {
         Ok(LoadOptions {
             root: place.folder.clone(),
             recursive: self.common.recursive,

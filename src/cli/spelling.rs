@@ -40,7 +40,7 @@ fn command_at(args: &[OsString]) -> Option<usize> {
 /// The help's groups. A command that is in none stands under the last.
 const GROUPS: &[(&str, &[&str])] = &[
     ("App", &["init", "up", "down", "build", "run", "logs", "open", "attach", "ui"]),
-    ("Tests", &["test", "tested"]),
+    ("Tests", &["check", "test", "tested"]),
     (
         "Dynos",
         &["ps", "ps:scale", "ps:type", "ps:restart", "ps:stop", "ps:cycle", "ps:wait", "ps:exec", "run:detached"],
@@ -72,7 +72,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "events",
         ],
     ),
-    ("More", &["explain", "trust", "doctor", "completion"]),
+    ("More", &["explain", "parity", "trust", "doctor", "completion"]),
 ];
 
 /// Puts the commands of the help into groups.

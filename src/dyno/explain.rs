@@ -1,6 +1,7 @@
 //! The words of dynosim's own explanations. They follow a Heroku line and never replace it; each is one line.
 
 use super::machine::Explanation;
+use super::words::LastWords;
 use crate::engine::{Finding, Listener, LostWrite, ProcessFacts};
 use crate::model::dyno::DynoName;
 use std::fmt::Write as _;
@@ -9,13 +10,18 @@ use std::net::IpAddr;
 /// How many lost files one line names.
 const NAMED_WRITES: usize = 8;
 
-/// The explanation's text. `processes` are those of the dyno at this moment, where the explanation needs them.
-pub fn text(dyno: &DynoName, explanation: &Explanation, processes: &[ProcessFacts]) -> String {
+/// The names of shells, which run other programs and wait for them.
+const SHELLS: [&str; 6] = ["sh", "bash", "dash", "ash", "busybox", "zsh"];
+
+/// The explanation's text. `processes` are those of the dyno at this moment, where the explanation needs them; `words` is
+/// what it printed last.
+pub fn text(dyno: &DynoName, explanation: &Explanation, processes: &[ProcessFacts], words: &LastWords) -> String {
     match explanation {
         Explanation::WrongListener { listeners, port } => wrong_listener(dyno, listeners, *port),
         Explanation::NoListener { port } => format!(
-            "{dyno} listens on no port; $PORT is {port}: bind 0.0.0.0:{port}{}",
-            running(processes, "; running: ")
+            "{dyno} listens on no port; $PORT is {port}: bind 0.0.0.0:{port}{}{}",
+            running(processes, "; running: "),
+            if words.line().is_some() { words.told() } else { "; it has printed nothing".into() }
         ),
         Explanation::ExitedZero => format!(
             "{dyno} ended with status 0: a formation dyno shall never end, so on Heroku that is a crash; \
@@ -23,16 +29,19 @@ pub fn text(dyno: &DynoName, explanation: &Explanation, processes: &[ProcessFact
              and run a task that has an end with `dynosim run`"
         ),
         Explanation::Survivors(limit) => format!(
-            "{dyno} did not end within {} s of SIGTERM{}; Heroku signals every process, each must end by itself",
+            "{dyno} did not end within {} s of SIGTERM{}; Heroku signals every process, each must end by itself{}{}",
             limit.as_secs_f64(),
-            running(processes, ": still running ")
+            running(processes, ": still running "),
+            shells(processes),
+            words.told()
         ),
         Explanation::Memory { quota } => {
             format!("{dyno} is over its quota of {} MB{}", quota >> 20, heaviest(processes))
         }
         Explanation::OutOfMemory { limit } => format!(
-            "{dyno} was killed at {} MB, where Heroku kills a dyno of this size; it grew faster than samples are taken",
-            limit >> 20
+            "{dyno} was killed at {} MB, where Heroku kills a dyno of this size; it grew faster than samples are taken{}",
+            limit >> 20,
+            words.told()
         ),
         Explanation::Finding(finding) => found(dyno, finding),
         Explanation::LostWrites(writes) => lost_writes(dyno, writes),
@@ -54,11 +63,39 @@ pub fn text(dyno: &DynoName, explanation: &Explanation, processes: &[ProcessFact
         Explanation::CommandStatus(126) => {
             format!("{dyno} ended with status 126: the command was found but could not be executed")
         }
+        Explanation::Signalled(status) => format!("{dyno} {}{}", signalled(*status), words.told()),
         Explanation::CommandStatus(_) => format!(
             "{dyno} ended with status 127: the command, or the interpreter its first line names, was not found in the \
              image"
         ),
     }
+}
+
+/// Which of the processes are shells that stand between the platform and the server.
+fn shells(processes: &[ProcessFacts]) -> String {
+    let shell = processes.iter().find(|process| SHELLS.contains(&process.name.as_str()));
+    match shell {
+        Some(shell) if processes.len() > 1 => format!(
+            "; {} (pid {}) is a shell that waits for the others: start the server with `exec`, so that it takes the \
+             shell's place",
+            shell.name, shell.pid
+        ),
+        _ => String::new(),
+    }
+}
+
+/// How a status above 128 came about: a signal that nobody here sent.
+fn signalled(status: i32) -> String {
+    let why = match status - 128 {
+        4 => "SIGILL, an instruction that this processor does not know: was it built for another one?",
+        6 => "SIGABRT: it gave up by itself, after an assertion or a failed allocation",
+        7 => "SIGBUS, a fault in native code, or a full /dev/shm",
+        9 => "SIGKILL that did not come from the platform: a process of its own, or the machine when memory ran out",
+        11 => "SIGSEGV, a fault in native code",
+        15 => "SIGTERM that did not come from the platform: a process of its own sent it",
+        other => return format!("ended with status {status}: signal {other}, or a status of its own above 128"),
+    };
+    format!("ended with status {status}: {why}")
 }
 
 fn wrong_listener(dyno: &DynoName, listeners: &[Listener], port: u16) -> String {
@@ -157,14 +194,49 @@ pub fn bytes(n: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_of_lost_writes, text};
+    use super::is_of_lost_writes;
+    use crate::dyno::LastWords;
     use crate::dyno::machine::Explanation;
-    use crate::engine::{Listener, LostWrite};
+    use crate::engine::{Listener, LostWrite, ProcessFacts};
     use crate::model::dyno::DynoName;
     use crate::model::process_type::ProcessType;
 
     fn web() -> DynoName {
         DynoName::new(ProcessType::web(), 1)
+    }
+
+    fn text(dyno: &DynoName, explanation: &Explanation, processes: &[ProcessFacts]) -> String {
+        super::text(dyno, explanation, processes, &LastWords::default())
+    }
+
+    fn process(pid: u32, name: &str) -> ProcessFacts {
+        ProcessFacts { pid, name: name.into(), command: name.into(), rss: 0 }
+    }
+
+    #[test]
+    fn r12_names_who_still_runs_and_a_shell_that_waits() {
+        let told = Explanation::Survivors(std::time::Duration::from_secs(30));
+        let both = text(&web(), &told, &[process(7, "sh"), process(8, "node")]);
+        assert!(both.contains(": still running sh (pid 7), node (pid 8)"), "{both}");
+        assert!(
+            both.contains("sh (pid 7) is a shell that waits for the others: start the server with `exec`"),
+            "{both}"
+        );
+        let alone = text(&web(), &told, &[process(7, "node")]);
+        assert!(!alone.contains("exec"), "{alone}");
+        assert!(!text(&web(), &told, &[process(7, "sh")]).contains("waits for the others"));
+    }
+
+    #[test]
+    fn r10_without_a_socket_names_what_runs_and_what_it_printed() {
+        let words = LastWords::default();
+        words.hear(b"waiting for postgres\n");
+        let told = super::text(&web(), &Explanation::NoListener { port: 43127 }, &[process(7, "python")], &words);
+        assert_eq!(
+            told,
+            "web.1 listens on no port; $PORT is 43127: bind 0.0.0.0:43127; running: python (pid 7); it last printed, 0 s \
+             ago: \"waiting for postgres\""
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::environment::Metadata;
 use super::machine::{DynoStatus, Event, Machine, StopKind};
 use super::task::Task;
+use super::words::LastWords;
 use crate::clock::Clock;
 use crate::engine::{Console, Engine, Filesystem, Output, RunIdentity, Signal, Usage};
 use crate::logs::Logs;
@@ -112,6 +113,7 @@ pub struct Dyno {
     commands: mpsc::UnboundedSender<Command>,
     stdin: mpsc::Sender<Bytes>,
     status: watch::Receiver<DynoStatus>,
+    words: LastWords,
 }
 
 impl Dyno {
@@ -122,8 +124,9 @@ impl Dyno {
         let (stdin, typed) = mpsc::channel(INPUT_QUEUE);
         let machine = Machine::new(plan.kind, plan.size, plan.timeouts.clone(), Instant::now());
         let (publish, status) = watch::channel(machine.status());
-        tokio::spawn(Task::new(plan, machine, publish, received, typed).run());
-        Self { name, commands, stdin, status }
+        let words = LastWords::default();
+        tokio::spawn(Task::new(plan, machine, publish, received, typed, words.clone()).run());
+        Self { name, commands, stdin, status, words }
     }
 
     /// Its state, now and as it changes.
@@ -164,6 +167,11 @@ impl Dyno {
     /// A way to measure it that may be passed on.
     pub fn gauge(&self) -> Gauge {
         Gauge(self.commands.clone())
+    }
+
+    /// What it printed last.
+    pub fn words(&self) -> LastWords {
+        self.words.clone()
     }
 
     /// Waits until it has ended for good.

@@ -8,6 +8,8 @@ pub mod machine;
 pub mod metrics;
 mod streams;
 mod task;
+mod words;
 
 pub use handle::{Attachment, Dyno, DynoPlan, Gauge, Keyboard};
 pub use machine::{DynoStatus, StopKind, quota_use};
+pub use words::LastWords;

@@ -2,6 +2,7 @@
 //! input is fed to it.
 
 use super::hints::WriteHints;
+use super::words::LastWords;
 use crate::engine::{Instance, Output};
 use crate::logs::Logs;
 use crate::model::dyno::DynoName;
@@ -15,6 +16,7 @@ pub(super) struct Forward {
     pub(super) logs: Logs,
     pub(super) name: DynoName,
     pub(super) hints: WriteHints,
+    pub(super) words: LastWords,
     /// Also gets everything as it comes.
     pub(super) client: Option<mpsc::Sender<Output>>,
 }
@@ -31,6 +33,7 @@ impl Forward {
             } else {
                 lines.push(&piece.bytes).await;
             }
+            self.words.hear(&piece.bytes);
             for hint in self.hints.read(&piece.bytes) {
                 self.logs.publish(&Message::explain(&self.name, hint));
             }

@@ -7,6 +7,7 @@ use super::hints::WriteHints;
 use super::machine::{DynoStatus, Effect, Epoch, Event, Explanation, Machine};
 use super::metrics::{self, LoadAverage};
 use super::streams::{Forward, Typed, feed, pass_on};
+use super::words::LastWords;
 use crate::clock::Clock;
 use crate::engine::{Console, DynoSpec, EngineError, Instance, InstanceEvent, Output, Usage};
 use crate::model::config_vars::{ConfigVars, Origin};
@@ -74,6 +75,7 @@ pub(super) struct Task {
     load: LoadAverage,
     sampled: Instant,
     metrics_id: String,
+    words: LastWords,
 }
 
 enum Wake {
@@ -91,6 +93,7 @@ impl Task {
         publish: watch::Sender<DynoStatus>,
         commands: mpsc::UnboundedReceiver<Command>,
         typed: mpsc::Receiver<Bytes>,
+        words: LastWords,
     ) -> Self {
         let metrics_id = format!("heroku.{}.{}", plan.clock.random(1_000_000..=99_999_999), uuid(&plan.clock));
         Self {
@@ -108,6 +111,7 @@ impl Task {
             load: LoadAverage::default(),
             sampled: Instant::now(),
             metrics_id,
+            words,
         }
     }
 
@@ -206,6 +210,7 @@ impl Task {
     }
 
     fn launch(&mut self) {
+        self.words.clear();
         let plan = &self.plan;
         let is_web = plan.kind == DynoKind::Formation && plan.name.process_type.is_web();
         let port = is_web.then(|| plan.clock.random(limits::PORTS));
@@ -249,6 +254,7 @@ impl Task {
                     logs: self.plan.logs.clone(),
                     name: self.plan.name.clone(),
                     hints: WriteHints::new(self.plan.name.clone(), started.uid, self.plan.filesystem.clone()),
+                    words: self.words.clone(),
                 };
                 // The line that says so goes before anything the process prints.
                 let instance: Arc<dyn Instance> = Arc::from(instance);
@@ -286,7 +292,7 @@ impl Task {
             }
             _ => Vec::new(),
         };
-        let text = explain::text(&self.plan.name, explanation, &processes);
+        let text = explain::text(&self.plan.name, explanation, &processes, &self.words);
         self.plan.logs.publish(&Message::explain(&self.plan.name, text));
     }
 

@@ -40,7 +40,7 @@ pub(super) fn merge(addons: &mut Vec<Addon>, more: Vec<Addon>) {
 
 /// Says that each add-on is not provided, and which of its variables are set by nobody.
 pub(super) fn report(addons: &[Addon], config: &ConfigVars) -> Vec<Diagnostic> {
-    addons.iter().map(|addon| finding(addon, config)).collect()
+    addons.iter().map(|addon| finding(addon, config).code("D053")).collect()
 }
 
 fn finding(addon: &Addon, config: &ConfigVars) -> Diagnostic {

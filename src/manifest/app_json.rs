@@ -211,7 +211,11 @@ impl Variable {
                 _ => reader.wrong_kind(node, &path, "true or false", "\"required\": false"),
             },
             "generator" if node.scalar() == Some("secret") => self.secret = true,
-            "generator" => reader.wrong_kind(node, &path, "`secret`, the only generator", "\"generator\": \"secret\""),
+            "generator" => {
+                let title =
+                    format!("`{path}` is not `secret`, the only generator that is documented: it is passed over");
+                reader.warn(&node.span, title, "expected `secret`", "write it as `\"generator\": \"secret\"`");
+            }
             _ => unknown(reader, "env", entry, &["description", "value", "required", "generator"]),
         }
     }
@@ -349,7 +353,6 @@ mod tests {
             ("{\"env\": []}", "`env` holds a list"),
             ("{\"env\": {\"A\": []}}", "`env.A` holds a list"),
             ("{\"env\": {\"A\": {\"required\": \"no\"}}}", "expected true or false"),
-            ("{\"env\": {\"A\": {\"generator\": \"uuid\"}}}", "the only generator"),
             ("{\"formation\": {\"web\": 2}}", "\"quantity\": 1"),
             ("{\"formation\": {\"web\": {\"quantity\": -1}}}", "expected a whole number"),
             ("{\"formation\": {\"web\": {\"size\": \"huge\"}}}", "eco, basic, standard-1x"),

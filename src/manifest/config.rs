@@ -40,6 +40,7 @@ impl MissingVar {
         Diagnostic::error(format!("the config var {} is required and not set", self.name))
             .at(&self.place.0, self.place.1.clone(), label)
             .help(format!("put {}=… into .env, or mark it `\"required\": false` here", self.name))
+            .code("D047")
     }
 }
 
@@ -93,6 +94,7 @@ pub(super) fn too_large(config: &ConfigVars) -> Option<Diagnostic> {
         let largest = config.iter().max_by_key(|(name, var)| name.len() + var.value.len()).map_or("", |(name, _)| name);
         Diagnostic::error(format!("the config vars are {bytes} bytes together; Heroku allows {CONFIG_BYTES}"))
             .help(format!("the largest is {largest}: put large values into a file of the image or into a store"))
+            .code("D050")
     })
 }
 
@@ -158,19 +160,19 @@ impl Settled {
                 "PORT" => "Heroku gives each web dyno another port: read it from the environment, never set it",
                 _ => "take it out; an app cannot set the platform's own variables",
             };
-            self.findings.push(at(Diagnostic::warning(title), "ignored").help(help));
+            self.findings.push(at(Diagnostic::warning(title), "ignored").help(help).code("D049"));
             return;
         }
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
             let title = format!("no environment can hold the variable `{}`", name.escape_debug());
             let help = "a name needs letters, digits and `_`, and neither name nor value can hold a zero byte";
-            self.findings.push(at(Diagnostic::error(title), "here").help(help));
+            self.findings.push(at(Diagnostic::error(title), "here").help(help).code("D048"));
             return;
         }
         if !is_good_name(name) {
             let title = format!("{name} is not a good name for a config var");
             let help = "Heroku asks for letters, digits and `_`, no digit first, not `__` at the start";
-            self.findings.push(at(Diagnostic::warning(title), "set all the same").help(help));
+            self.findings.push(at(Diagnostic::warning(title), "set all the same").help(help).code("D048"));
         }
         self.config.set(name, value, origin);
     }
@@ -193,6 +195,10 @@ fn is_good_name(name: &str) -> bool {
 fn hints(layers: &Layers<'_>, config: &ConfigVars) -> Vec<Diagnostic> {
     config
         .iter()
+        // Those are lists of who may ask, not addresses of services.
+        .filter(|(name, _)| {
+            !["CORS", "ORIGIN", "ALLOWED", "WHITELIST", "TRUSTED"].iter().any(|word| name.contains(word))
+        })
         .filter_map(|(name, var)| {
             let host = ["localhost", "127.0.0.1", "[::1]"].into_iter().find(|host| names_host(&var.value, host))?;
             let finding = Diagnostic::note(format!("{name} names {host}, which inside a dyno is the dyno itself"));
@@ -200,7 +206,7 @@ fn hints(layers: &Layers<'_>, config: &ConfigVars) -> Vec<Diagnostic> {
                 Some((file, span)) => finding.at(file, span.clone(), "in this value"),
                 None => finding,
             };
-            Some(finding.help("a service on this machine is reachable as host.docker.internal"))
+            Some(finding.help("a service on this machine is reachable as host.docker.internal").code("D058"))
         })
         .collect()
 }

@@ -147,7 +147,7 @@ fn unknown_reference(file: &Arc<SourceFile>, entry: &Entry<'_>, unknown: &str) -
 
 fn substituted(file: &Arc<SourceFile>, entry: &Entry<'_>, made: &Substitution) -> Diagnostic {
     let title = format!("{}: ${} in the value of {} was replaced", file.name, made.name, entry.name);
-    Diagnostic::note(title).at(file, entry.name_span.clone(), "in this value")
+    Diagnostic::note(title).at(file, entry.name_span.clone(), "in this value").code("D051")
 }
 
 fn repeated(file: &EnvFile, entry: &Entry<'_>) -> Option<Diagnostic> {
@@ -156,6 +156,45 @@ fn repeated(file: &EnvFile, entry: &Entry<'_>) -> Option<Diagnostic> {
         format!("{}: {} is set in line {} and again in line {}", file.file.name, entry.name, first.line, entry.line);
     let finding = Diagnostic::warning(title).at(&file.file, entry.name_span.clone(), "this one counts");
     Some(finding.help("remove one of them"))
+}
+
+/// A `.env` file as others may read it. No values in it.
+pub struct EnvReadings {
+    /// The file with its values masked.
+    pub masked: Arc<SourceFile>,
+    /// Its entries, in order.
+    pub entries: Vec<EnvReading>,
+}
+
+/// What other readers mind in one entry.
+pub struct EnvReading {
+    /// Its line, from 1.
+    pub line: usize,
+    /// The bytes of its name.
+    pub name: Range<usize>,
+    /// A `$` outside of single quotes.
+    pub dollar: bool,
+    /// Quotes around the value.
+    pub quoted: bool,
+    /// `export` before the name.
+    pub exported: bool,
+}
+
+/// What other readers mind in a `.env` text.
+pub fn readings(text: &str) -> EnvReadings {
+    let pieces = cut(text);
+    let entries = pieces.iter().filter_map(|piece| match piece {
+        Cut::Entry(entry) => Some(EnvReading {
+            line: entry.line,
+            name: entry.name_span.clone(),
+            dollar: entry.raw.contains('$') && entry.quotes != Quotes::Single,
+            quoted: entry.quotes != Quotes::None,
+            exported: entry.exported,
+        }),
+        Cut::Fault(_) => None,
+    });
+    let entries = entries.collect();
+    EnvReadings { masked: Arc::new(SourceFile { name: ".env".into(), text: masked(text, &pieces) }), entries }
 }
 
 /// One note for the entries that `heroku local` reads otherwise.
@@ -171,7 +210,7 @@ fn dialects(file: &Arc<SourceFile>, pieces: &[Cut<'_>]) -> Option<Diagnostic> {
     let lines: Vec<String> = differing.iter().map(|(entry, _)| entry.line.to_string()).collect();
     let noun = if lines.len() == 1 { "line" } else { "lines" };
     let title = format!("{}: `heroku local` reads {noun} {} otherwise", file.name, lines.join(", "));
-    Some(Diagnostic::note(title).at(file, first.name_span.clone(), *why))
+    Some(Diagnostic::note(title).at(file, first.name_span.clone(), *why).code("D051"))
 }
 
 fn dialect(entry: &Entry<'_>) -> Option<&'static str> {

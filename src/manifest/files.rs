@@ -56,7 +56,14 @@ pub(super) fn misnamed(root: &Path) -> Vec<Diagnostic> {
         .flat_map(|(right, nearly)| nearly.iter().map(move |n| (right, n)))
         .filter(|(_, nearly)| names.iter().any(|n| n == *nearly))
         .map(|(right, nearly)| {
-            Diagnostic::warning(format!("{nearly} is not read")).help(format!("the name must be {right} exactly"))
+            let code = match *right {
+                "heroku.yml" => "D045",
+                "Procfile" => "D046",
+                _ => "D054",
+            };
+            Diagnostic::warning(format!("{nearly} is not read"))
+                .help(format!("the name must be {right} exactly"))
+                .code(code)
         })
         .collect()
 }

@@ -14,6 +14,9 @@ pub(super) fn unknown(reader: &mut Reader, section: &str, entry: &Entry, known: 
             format!("{place} takes {}", names.join(", "))
         });
     reader.error(&entry.key_span, format!("`{path}` is not a key of heroku.yml"), &label, help);
+    if let Some(finding) = reader.findings.last_mut() {
+        finding.code = Some("D044");
+    }
 }
 
 fn elsewhere(section: &str, entry: &Entry) -> Option<String> {

@@ -40,8 +40,8 @@ mod yaml;
 
 pub use config::MissingVar;
 pub use copies::{Copies, Landing, Subject, Way};
-#[cfg(test)]
-pub(crate) use copies::{Instruction, instructions};
 pub use env_edit::{edited as edited_env, read as read_env};
+pub use env_file::{EnvReading, EnvReadings, readings as env_readings};
+pub use node::similar;
 pub use project::{EnvFileOption, LoadOptions, Loaded, load};
 pub use survey::{Fact, Go, Java, Language, Node, Php, Python, Ruby, Rust, Site, Stack, Survey, Variable, survey};

@@ -166,7 +166,7 @@ pub(super) fn line_of(text: &str, at: usize) -> usize {
 }
 
 /// The one of `known` that `word` is most likely meant to be: at most two letters away.
-pub(super) fn similar<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub fn similar<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let word = word.to_ascii_lowercase();
     known
         .iter()

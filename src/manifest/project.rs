@@ -10,6 +10,7 @@ use super::{addons, app_name, dockerfiles, files, quantities};
 use crate::diagnostic::{Diagnostic, Severity, SourceFile};
 use crate::model::app::{App, TestEnvironment};
 use crate::model::config_vars::Origin;
+use crate::model::process_type::ProcessType;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct LoadOptions {
     pub build_args: BTreeMap<String, String>,
     /// `--context-path`, absolute: the build context of every image, instead of the Dockerfile's folder.
     pub context_path: Option<PathBuf>,
+    /// `-f`: the Dockerfile of web, absolute, where no heroku.yml names images.
+    pub dockerfile: Option<PathBuf>,
     /// Secrets of app.json that were generated at an earlier start, by name.
     pub generated: BTreeMap<String, String>,
 }
@@ -91,6 +94,32 @@ impl Loaded {
 
 /// Reads the project. On failure every error comes back, with the warnings and notes that go with them.
 pub fn load(options: &LoadOptions) -> Result<Loaded, Vec<Diagnostic>> {
+    match read_all(options) {
+        Ok(mut loaded) => {
+            coded(&mut loaded.findings);
+            Ok(loaded)
+        }
+        Err(mut findings) => {
+            coded(&mut findings);
+            Err(findings)
+        }
+    }
+}
+
+/// Gives findings that have no rule of their own the one of the file that they are about (`docs/rules-of-check.md`).
+fn coded(findings: &mut [Diagnostic]) {
+    for finding in findings.iter_mut().filter(|finding| finding.code.is_none()) {
+        finding.code = finding.place.as_ref().and_then(|(file, _)| match file.name.as_str() {
+            "heroku.yml" => Some("D045"),
+            "Procfile" => Some("D046"),
+            // What is only noted there is dynosim's own way, not Heroku's.
+            "app.json" => (finding.severity > Severity::Note).then_some("D054"),
+            _ => None,
+        });
+    }
+}
+
+fn read_all(options: &LoadOptions) -> Result<Loaded, Vec<Diagnostic>> {
     let root = files::real_folder(&options.root).map_err(|error| vec![error])?;
     let mut project = Project::default();
     project.read(&root, options);
@@ -152,7 +181,10 @@ impl Project {
     fn env_file(&mut self, file: &SourceFile, known: Option<&mut BTreeMap<String, String>>) {
         let (env, findings) = env_file::parse(&file.name, &file.text, known);
         self.env.push(env);
-        self.findings.extend(findings);
+        self.findings.extend(findings.into_iter().map(|finding| match finding.code {
+            Some(_) => finding,
+            None => finding.code("D052"),
+        }));
     }
 
     /// A file that is there; one that cannot be read becomes a finding.
@@ -172,7 +204,13 @@ impl Project {
 
     fn assemble(&mut self, root: &Path, options: &LoadOptions) -> Assembled {
         let named = self.yml.as_ref().and_then(|yml| yml.images.as_ref()).is_some_and(|images| !images.is_empty());
-        let found = if named { Ok((Vec::new(), Vec::new())) } else { dockerfiles::discover(root, options.recursive) };
+        let found = match &options.dockerfile {
+            _ if named => Ok((Vec::new(), Vec::new())),
+            Some(path) => {
+                Ok((vec![dockerfiles::Found { process_type: ProcessType::web(), path: path.clone() }], Vec::new()))
+            }
+            None => dockerfiles::discover(root, options.recursive),
+        };
         let found = match found {
             Ok((found, findings)) => {
                 self.findings.extend(findings);

@@ -4,6 +4,7 @@
 
 pub mod authority;
 pub mod builds;
+pub mod check;
 pub mod commit;
 pub mod control;
 pub mod deploy;
@@ -13,6 +14,7 @@ pub mod error;
 pub mod front;
 pub mod heroku;
 pub mod interrupt;
+mod observed;
 pub mod one_off;
 pub mod port;
 pub mod project;

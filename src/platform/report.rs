@@ -4,6 +4,7 @@ use super::error::PlatformError;
 use super::push::Landed;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{BuildEvent, Swept};
+use crate::lint::Checked;
 use crate::model::dyno::DynoName;
 use crate::model::exit_code::ExitCode;
 use crate::model::image::ImageId;
@@ -19,6 +20,8 @@ use tokio::sync::mpsc;
 pub enum News {
     /// Something about the project's files, said once.
     Finding(Diagnostic),
+    /// What `check` finds in files that are about to be built or run.
+    Checked(Arc<Checked>),
     /// Left-overs of a run that was killed were removed.
     Swept(Swept),
     /// A build began.

@@ -121,6 +121,15 @@ impl StateDir {
         Ok(Self { path })
     }
 
+    /// The folder of an app, where there is one: for whoever only looks.
+    pub fn find(base: &Path, identity: &Identity) -> Option<Self> {
+        let suffix = format!("-{}", identity.id);
+        let apps = fs::read_dir(base.join("apps")).ok()?;
+        let mut found =
+            apps.filter_map(Result::ok).filter(|entry| entry.file_name().as_bytes().ends_with(suffix.as_bytes()));
+        found.next().map(|entry| Self { path: entry.path() })
+    }
+
     /// What the names of the app's images begin with: `dynosim/shop-3f9a1c227be4`.
     pub fn repository(&self) -> String {
         let name = self.path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();

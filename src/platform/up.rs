@@ -6,6 +6,7 @@ use super::deploy::{DynoRules, Ground};
 use super::error::PlatformError;
 use super::front::{Front, FrontOptions};
 use super::interrupt::Interrupt;
+use super::observed;
 use super::project::Project;
 use super::report::{News, Urls};
 use super::slate::Slate;
@@ -116,6 +117,7 @@ async fn run(session: &mut UpSession, options: &UpOptions) -> Result<String, Pla
     let has_web = project.app.processes.contains_key(&ProcessType::web());
     let urls = has_web.then(|| front.say(&project.report));
     let router = front.start(&ground, options.front.router.clone(), control.table());
+    observed::watch(&router, &control, ground.logs.clone());
     if let Err(error) = first_release(&control, ground.clone(), slug, slate).await {
         router.shutdown(Duration::ZERO).await;
         return Err(error);

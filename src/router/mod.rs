@@ -46,15 +46,17 @@ pub use dial::{Dial, TcpDial};
 pub use listen::Listener;
 
 use crate::clock::Clock;
+use crate::model::codes::H;
 use crate::model::log::{Message, Process, Source};
 use client::{Origin, Protocol};
+use failure::Failure;
 use head::Refusal;
 use record::Record;
 use registry::Registry;
 use signal::Signal;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use table::Table;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
@@ -73,6 +75,26 @@ const HTTP_DATE: &[BorrowedFormatItem<'_>] =
 
 /// Where finished requests are told: called once for each, and must not block.
 type Log = Box<dyn Fn(Message) + Send + Sync>;
+
+/// A request that ended in a code, told to whoever watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// The code.
+    pub code: H,
+    /// The dyno that had it, or was tried last.
+    pub dyno: Option<String>,
+    /// `POST`
+    pub method: String,
+    /// The path, without the query.
+    pub path: String,
+    /// How long the dyno had it; none when it never came so far.
+    pub service: Option<Duration>,
+    /// Other requests that are at the same dyno.
+    pub others: usize,
+}
+
+/// Where they are told; called from the router's tasks, and must not block.
+type Watch = Box<dyn Fn(Failed) + Send + Sync>;
 
 /// A running router. Dropping it stops it at once.
 pub struct Router {
@@ -95,6 +117,8 @@ struct Shared {
     force: Signal,
     /// Dynos whose short keep-alive was explained.
     explained: Mutex<HashSet<Arc<str>>>,
+    /// Who wants to know of requests that fail.
+    watch: OnceLock<Watch>,
     /// Client connections now.
     connections: AtomicUsize,
 }
@@ -116,6 +140,12 @@ impl Router {
         }
         tracker.spawn(sweep(Arc::clone(&shared)));
         Self { shared, tracker }
+    }
+
+    /// Tells `watch` of every request that ends in a code, after its log line. Of several watches the first counts.
+    pub fn watch_failures(&self, watch: impl Fn(Failed) + Send + Sync + 'static) {
+        // A second one is a mistake of the caller's that harms nobody.
+        let _ = self.shared.watch.set(Box::new(watch));
     }
 
     /// Takes no new connections and requests, lets those in flight finish for `grace`, then cuts them (H24).
@@ -181,6 +211,7 @@ impl Shared {
             drain: Signal::default(),
             force: Signal::default(),
             explained: Mutex::default(),
+            watch: OnceLock::new(),
             connections: AtomicUsize::new(0),
         })
     }
@@ -188,6 +219,23 @@ impl Shared {
     fn log(&self, record: &Record) {
         let text = record.line(self.config.generation);
         (self.log)(Message { source: Source::Heroku, process: Process::Router, text });
+        if let (Some(failure), Some(watch)) = (record.failure, self.watch.get()) {
+            watch(self.failed(record, failure));
+        }
+    }
+
+    fn failed(&self, record: &Record, failure: Failure) -> Failed {
+        let name = record.dyno.as_ref().map(|(name, _)| &**name);
+        let live = self.registry.current();
+        let slot = live.apps.iter().flat_map(|app| &app.up).find(|slot| Some(&*slot.name) == name);
+        Failed {
+            code: failure.verdict().code,
+            dyno: name.map(str::to_owned),
+            method: record.method.to_string(),
+            path: record.target.path().to_owned(),
+            service: record.dispatched.map(|at| at.elapsed()),
+            others: slot.map_or(0, |slot| slot.traffic.requests()),
+        }
     }
 
     fn is_forced(&self) -> bool {

@@ -25,9 +25,14 @@ impl Traffic {
         Passage(self.clone())
     }
 
+    /// Requests at the dyno now.
+    pub fn requests(&self) -> usize {
+        self.0.requests.load(Ordering::Acquire)
+    }
+
     /// Whether no request is at the dyno.
     pub fn is_over(&self) -> bool {
-        self.0.requests.load(Ordering::Acquire) == 0
+        self.requests() == 0
     }
 
     /// Waits until no request is at the dyno. It is of use once the router's table has the dyno no more, since then

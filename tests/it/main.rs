@@ -8,6 +8,8 @@
 )]
 
 mod architecture;
+mod check;
+mod check_confirmed;
 mod cli;
 mod detached;
 mod engine_build;
@@ -32,6 +34,7 @@ mod steer;
 mod support;
 mod terminal;
 mod test_command;
+mod told;
 mod tutorial;
 mod ui;
 mod up;

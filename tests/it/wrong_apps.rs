@@ -397,6 +397,7 @@ fn h13_a_dyno_that_dies_in_a_request_is_restarted() {
     assert!(page.contains("Application Error"), "{page}");
     up.wait_out("at=error code=H13 desc=\"Connection closed without response\" method=GET path=\"/crash\"");
     up.wait_out("State changed from crashed to starting");
+    up.wait_out("closed the connection of GET /crash");
     up.stop();
 }
 
@@ -412,5 +413,6 @@ fn h14_an_app_without_web_runs_and_its_router_says_so() {
         exchange(port, format!("GET / HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n").as_bytes());
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     up.wait_out("at=error code=H14 desc=\"No web processes running\"");
+    up.wait_out("the app has no process type web; it runs worker@1:Basic");
     up.stop();
 }

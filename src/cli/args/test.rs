@@ -26,10 +26,11 @@ pub(in crate::cli) struct Test {
     /// Give up after so long, with code 124; the build counts
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Test")]
     pub(in crate::cli) timeout: Option<Limit>,
-    /// What else fails the test, with code 7: dropped, writes, crashed, boot=10s, memory=80%, r14, h12, …
+    /// What else fails the test, with code 7: dropped, writes, crashed, lint, boot=10s, memory=80%, r14, h12, …
     ///
     /// dropped: a request that the router did not get answered. writes: a file that would be gone on Heroku. crashed: a
-    /// dyno that crashed. boot, shutdown, memory: over Heroku's limit, or over the one given. An R or H code: it was seen.
+    /// dyno that crashed. boot, shutdown, memory: over Heroku's limit, or over the one given. An R or H
+    /// code: it was seen. lint: an error of `dynosim check`, or, as lint=warning, a warning.
     #[arg(long, value_name = "CHECK", value_delimiter = ',', help_heading = "Test")]
     pub(in crate::cli) fail_on: Vec<Gate>,
     /// After the command: requests to PATH, or /, while dynos are restarted, cycled and scaled; a dropped one fails the test
@@ -95,7 +96,7 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_with_what_can() {
         for (words, part) in [
-            (&["--fail-on", "lint"][..], "`lint` is not there yet"),
+            (&["--fail-on", "lint=bad"][..], "lint=error or lint=warning"),
             (&["--jobs", "0"], "1..=64"),
             (&["--under-load=health"], "/health"),
             (&["--timeout", "soon"], "number of seconds"),

@@ -41,7 +41,7 @@ fn failure(options: &TrialOptions, outcome: &Outcome) -> Option<String> {
     })
 }
 
-fn line(level: &str, place: &str, title: &str, text: &str) -> String {
+pub(in crate::cli) fn line(level: &str, place: &str, title: &str, text: &str) -> String {
     let comma = if place.is_empty() { "" } else { "," };
     format!("::{level} {place}{comma}title={}::{}", property(title), data(text))
 }
@@ -51,7 +51,7 @@ fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-fn property(text: &str) -> String {
+pub(in crate::cli) fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
 

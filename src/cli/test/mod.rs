@@ -1,12 +1,13 @@
 //! `dynosim test`: what it is asked for, and what it prints while it runs. How it went is told in `results`.
 
-mod annotations;
+pub(super) mod annotations;
 mod json;
 mod junit;
 mod output;
 mod results;
 
 use super::args::{Limit, Test};
+use super::check::brief;
 use super::session::Session;
 use super::up::{attended, wrong};
 use crate::api::Server;
@@ -40,7 +41,12 @@ pub(super) async fn run(session: &Session, args: Test) -> Result<ExitCode, Platf
     let sources = session.sources(&args.build, Severity::Note)?;
     sources.loaded.require_test_config().map_err(PlatformError::Project)?;
     let app = sources.loaded.app.clone().under_test();
-    let options = options(&args, &app, session.common.json)?;
+    let mut options = options(&args, &app, session.common.json)?;
+    let found = crate::platform::check::quick(&sources.loaded).findings;
+    options.lint = found
+        .iter()
+        .map(|one| (one.diagnostic.severity, format!("{}: {}", brief(one), one.diagnostic.title)))
+        .collect();
     // What is wrong with the command line is said before an engine is looked for.
     let formation = formation_of(&app, &BTreeMap::new(), &options.up)?;
     let web = formation.get(&ProcessType::web()).is_some_and(|scale| scale.quantity > 0);
@@ -111,6 +117,7 @@ fn options(args: &Test, app: &App, json: bool) -> Result<TrialOptions, PlatformE
         steps: steps(args, app)?,
         jobs: args.jobs,
         gates: args.fail_on.clone(),
+        lint: Vec::new(),
         under_load: args.under_load.clone(),
         limit: args.timeout.and_then(|Limit(limit)| limit),
         keep_on_fail: args.keep_on_fail,

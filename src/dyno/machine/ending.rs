@@ -49,6 +49,9 @@ impl Machine {
             match exit.status {
                 0 => effects.push(Effect::Explain(Explanation::ExitedZero)),
                 126 | 127 => effects.push(Effect::Explain(Explanation::CommandStatus(exit.status))),
+                129.. if !exit.out_of_memory && self.state != State::Killing => {
+                    effects.push(Effect::Explain(Explanation::Signalled(exit.status)));
+                }
                 _ => {}
             }
             self.settle(now, &mut effects);

@@ -124,6 +124,8 @@ pub enum Explanation {
     EngineFound,
     /// It was killed by force and the engine did not confirm its end.
     Unconfirmed(Duration),
+    /// The status was that of a signal which the platform did not send (above 128).
+    Signalled(i32),
     /// The status was that of a missing or unusable command (126, 127).
     CommandStatus(i32),
 }

@@ -145,6 +145,23 @@ fn r6_1_r10_web_that_does_not_bind_within_60_s_is_killed_and_restarted_once_at_o
 }
 
 #[test]
+fn a_signal_that_nobody_here_sent_is_explained_and_one_of_the_platform_is_not() {
+    let mut dyno = Bench::web();
+    dyno.up();
+    dyno.exit(139);
+    assert_eq!(dyno.explained(), [&Explanation::Signalled(139)]);
+    let mut killed = Bench::web();
+    killed.boot();
+    killed.wait(s(60));
+    killed.exit(137);
+    assert_eq!(killed.explained(), [&Explanation::NoListener { port: 43_127 }], "R10 has said it");
+    let mut status = Bench::worker();
+    status.up();
+    status.exit(1);
+    assert!(status.explained().is_empty());
+}
+
+#[test]
 fn a_listener_on_the_wrong_port_is_explained_within_two_seconds_and_once() {
     let mut dyno = Bench::web();
     dyno.boot();

@@ -1,13 +1,12 @@
 //! What is sent to a build: the context folder without what `.dockerignore` leaves out, as an archive, or as a
 //! fingerprint that tells whether anything changed. Docker's rules, but nothing of its API.
 
-mod ignore;
 mod survey;
 
 pub use survey::{Kind, Stamp, Survey, survey};
 
+use crate::dockerfile::ignore::{Ignore, Inherited};
 use crate::engine::BuildPlan;
-use ignore::{Ignore, Inherited};
 
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;

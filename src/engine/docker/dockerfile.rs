@@ -57,55 +57,8 @@ fn collapse(text: &str) -> String {
 }
 
 fn instructions(dockerfile: &str) -> Vec<Instruction> {
-    let escape = escape_character(dockerfile);
-    let mut instructions = Vec::new();
-    let mut open: Option<Instruction> = None;
-    let mut heredoc: Option<String> = None;
-    for (index, line) in dockerfile.lines().enumerate() {
-        if let Some(end) = &heredoc {
-            if line.trim() == end {
-                heredoc = None;
-            }
-            continue;
-        }
-        let trimmed = line.trim();
-        if trimmed.starts_with('#') || (trimmed.is_empty() && open.is_none()) {
-            continue;
-        }
-        let (text, goes_on) = match trimmed.strip_suffix(escape) {
-            Some(text) => (text.trim_end(), true),
-            None => (trimmed, false),
-        };
-        let current = open.get_or_insert_with(|| Instruction { line: index + 1, text: String::new() });
-        if !current.text.is_empty() && !text.is_empty() {
-            current.text.push(' ');
-        }
-        current.text.push_str(&collapse(text));
-        if !goes_on {
-            heredoc = heredoc_end(&current.text);
-            instructions.extend(open.take());
-        }
-    }
-    instructions.extend(open);
-    instructions
-}
-
-/// `# escape=` may name another character than the backslash.
-fn escape_character(dockerfile: &str) -> char {
-    let directives = dockerfile.lines().take_while(|line| line.trim_start().starts_with('#'));
-    let value = directives
-        .filter_map(|line| line.trim_start_matches(['#', ' ']).split_once('='))
-        .find_map(|(name, value)| name.trim().eq_ignore_ascii_case("escape").then(|| value.trim().chars().next())?);
-    value.unwrap_or('\\')
-}
-
-/// The word that ends the here-document an instruction opens.
-fn heredoc_end(text: &str) -> Option<String> {
-    let opens = text.starts_with("RUN") || text.starts_with("COPY") || text.starts_with("ADD");
-    let word = text.split_once("<<").filter(|_| opens)?.1.trim_start_matches('-');
-    let word: String =
-        word.trim_start_matches(['"', '\'']).chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-    (!word.is_empty()).then_some(word)
+    let read = crate::dockerfile::read(dockerfile).instructions;
+    read.into_iter().map(|one| Instruction { line: one.line, text: collapse(&one.whole()) }).collect()
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Where the files of a build context go in the image, as the Dockerfile says: which a step of the build uses, and which
 //! are only put into the image at the end. Read with caution: what is not understood is a build's business.
 
-mod parse;
+mod paths;
 #[cfg(test)]
 mod tests;
 
+use crate::dockerfile::{self, Dockerfile, Instruction, Word};
 use crate::model::image::ImageFacts;
-pub(crate) use parse::{Instruction, instructions};
-use parse::{clean, may_match};
+use paths::{clean, may_match};
 
 /// What becomes of a file of the context.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +65,9 @@ impl Copies {
     }
 
     fn understand(text: &str, target: Option<&str>) -> Result<Self, String> {
-        let mut steps = instructions(text)?;
+        let file = dockerfile::read(text);
+        readable(&file)?;
+        let mut steps = file.instructions;
         let mut stages: Vec<usize> = (0..steps.len()).filter(|at| steps[*at].keyword == "FROM").collect();
         if let Some(target) = target {
             let place = stages
@@ -121,7 +123,7 @@ impl Copies {
         let copies = self.steps.iter().enumerate().skip(self.last);
         let copies = copies.filter(|(at, step)| step.keyword == "COPY" && self.later_run(*at).is_none());
         let found = copies.filter_map(|(at, step)| {
-            let destination = step.words()?.pop()?;
+            let destination = words(step)?.pop()?;
             let folder = destination.ends_with(['/', '.']);
             let path = self.absolute(at, &destination, image).ok()?;
             if folder { Some(path) } else { path.rsplit_once('/').map(|(parent, _)| parent.to_owned()) }
@@ -169,7 +171,7 @@ impl Copies {
     /// Whether an instruction may put something else where a path of the context has landed.
     fn may_hide(&self, at: usize, target: &str, path: &str, context: &Context<'_>, image: &ImageFacts) -> bool {
         let step = &self.steps[at];
-        let Some(mut words) = step.words() else { return true };
+        let Some(mut words) = words(step) else { return true };
         let written = words.pop().unwrap_or_default();
         let Ok(destination) = self.absolute(at, &written, image) else { return true };
         let destination = destination.trim_end_matches('/');
@@ -218,13 +220,40 @@ impl Copies {
             let none = !self.steps[self.last..].iter().any(|step| is_workdir(&step));
             return none.then(|| image.workdir.clone());
         };
-        let path = before.rest.strip_prefix('/').filter(|path| !path.contains(['$', '\\', '"', '\'']))?;
+        let path = before.rest();
+        let path = path.strip_prefix('/').filter(|path| !path.contains(['$', '\\', '"', '\'']))?;
         Some(format!("/{}", clean(path)?))
     }
 }
 
+/// What is read otherwise than everybody expects, or not by Docker, is not guessed at.
+fn readable(file: &Dockerfile) -> Result<(), String> {
+    for directive in &file.directives {
+        let value = &directive.value;
+        match directive.name.as_str() {
+            "escape" if value != "\\" => return Err("the Dockerfile has an escape character of its own".into()),
+            "syntax" if !value.trim_start_matches("docker.io/").starts_with("docker/dockerfile:1") => {
+                return Err(format!("the Dockerfile is read by {value}"));
+            }
+            _ => {}
+        }
+    }
+    let heredoc =
+        file.instructions.iter().find(|step| step.body().contains("<<") && COPYING.contains(&step.keyword.as_str()));
+    heredoc.map_or(Ok(()), |step| Err(format!("line {} of the Dockerfile has a here-document", step.line)))
+}
+
+/// Instructions that may have a here-document.
+const COPYING: [&str; 3] = ["RUN", "COPY", "ADD"];
+
+/// The words of `COPY` and `ADD`: sources and, last, the destination.
+fn words(step: &Instruction) -> Option<Vec<String>> {
+    Some(step.paths()?.into_iter().map(|Word { text, .. }| text).collect())
+}
+
 fn stage_name(from: &Instruction) -> Option<String> {
-    let words: Vec<&str> = from.rest.split_whitespace().collect();
+    let rest = from.rest();
+    let words: Vec<&str> = rest.split_whitespace().collect();
     let at = words.iter().position(|word| word.eq_ignore_ascii_case("as"))?;
     words.get(at + 1).map(|name| (*name).to_owned())
 }
@@ -236,13 +265,13 @@ fn legible(step: &Instruction) -> Result<(), String> {
         "ONBUILD" => Err(format!("line {line} of the Dockerfile is an ONBUILD")),
         "VOLUME" => Err(format!("line {line} of the Dockerfile is a VOLUME")),
         "RUN" => {
-            let mounts = step.flags.iter().filter(|(name, _)| name == "mount");
+            let mounts = step.flags.iter().filter(|flag| flag.name == "mount");
             let harmless = |value: &str| {
                 let kind = value.split(',').find_map(|part| part.strip_prefix("type="));
                 kind.is_some_and(|kind| ["cache", "secret", "ssh", "tmpfs"].contains(&kind)) && !value.contains('$')
             };
             let from = |value: &str| value.split(',').any(|part| part.starts_with("from="));
-            let blind = mounts.map(|(_, value)| value).any(|value| !harmless(value) || from(value));
+            let blind = mounts.map(|flag| &flag.value).any(|value| !harmless(value) || from(value));
             if blind { Err(format!("line {line} of the Dockerfile mounts something")) } else { Ok(()) }
         }
         _ => Ok(()),
@@ -253,7 +282,7 @@ fn legible(step: &Instruction) -> Result<(), String> {
 fn is_foreign(step: &Instruction) -> bool {
     let remote = |word: &String| word.contains("://") || word.starts_with("git@");
     step.flag("from").is_some()
-        || step.keyword == "ADD" && step.words().is_some_and(|words| words[..words.len() - 1].iter().all(remote))
+        || step.keyword == "ADD" && words(step).is_some_and(|words| words[..words.len() - 1].iter().all(remote))
 }
 
 /// Whether an instruction takes a path.
@@ -266,7 +295,7 @@ enum Taken {
 
 fn taken(step: &Instruction, path: &str, subject: Subject) -> Taken {
     let line = step.line;
-    let Some(mut words) = step.words() else {
+    let Some(mut words) = words(step) else {
         return Taken::Unclear(format!("may be copied by an instruction that is not understood (Dockerfile:{line})"));
     };
     let destination = words.pop().unwrap_or_default();
@@ -287,10 +316,10 @@ fn taken(step: &Instruction, path: &str, subject: Subject) -> Taken {
             found @ Taken::As(..) => result = found,
         }
     }
-    let odd = step.flags.iter().find(|(name, _)| name != "chown" && name != "from");
+    let odd = step.flags.iter().find(|flag| flag.name != "chown" && flag.name != "from");
     match (result, odd) {
-        (Taken::As(..), Some((flag, _))) => {
-            Taken::Unclear(format!("is copied with --{flag}, which a build must do (Dockerfile:{line})"))
+        (Taken::As(..), Some(flag)) => {
+            Taken::Unclear(format!("is copied with --{}, which a build must do (Dockerfile:{line})", flag.name))
         }
         (result, _) => result,
     }
@@ -340,7 +369,7 @@ fn source_takes(step: &Instruction, source: &str, path: &str, subject: Subject) 
 
 /// `--chown`, by the image's own users (root without it).
 fn owner(step: &Instruction, image: &ImageFacts) -> Result<(u32, u32), String> {
-    let Some(written) = step.flag("chown") else { return Ok((0, 0)) };
+    let Some(written) = step.flag("chown").map(|flag| flag.value.as_str()) else { return Ok((0, 0)) };
     let unclear = || format!("belongs to {written}, whom only a build knows (Dockerfile:{})", step.line);
     let entry = |table: &str, name: &str| {
         let line = table.lines().find(|line| line.split(':').next() == Some(name))?.to_owned();

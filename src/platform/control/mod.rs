@@ -35,6 +35,7 @@ use super::deploy::Ground;
 use super::interrupt::Interrupt;
 use super::slate::Slate;
 use super::store::Releases;
+use crate::dyno::LastWords;
 use crate::model::dyno::{DynoName, DynoState};
 use crate::model::formation::Formation;
 use crate::model::process_type::ProcessType;
@@ -177,6 +178,13 @@ impl Control {
         let board = self.0.board();
         let seats = board.seats.values().filter_map(|seat| seat.view.borrow().place.clone());
         seats.chain(board.one_offs.values().map(OneOff::place)).collect()
+    }
+
+    /// Every place of the formation, with what its dyno printed last.
+    pub fn last_words(&self) -> Vec<(Place, LastWords)> {
+        let board = self.0.board();
+        let views = board.seats.values().map(|seat| seat.view.borrow().clone());
+        views.filter_map(|view| Some((view.place?, view.words?))).collect()
     }
 
     /// Whether maintenance mode is on.

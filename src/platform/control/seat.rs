@@ -7,7 +7,7 @@
 
 use super::Deployed;
 use super::terminal::Terminal;
-use crate::dyno::{Attachment, Dyno, DynoStatus, Gauge, StopKind};
+use crate::dyno::{Attachment, Dyno, DynoStatus, Gauge, LastWords, StopKind};
 use crate::model::dyno::{DynoKind, DynoName, DynoSize, DynoState};
 use crate::model::limits;
 use crate::model::log::Message;
@@ -88,6 +88,8 @@ pub(super) struct View {
     pub(super) backend: Option<Backend>,
     /// Measures the dyno there.
     pub(super) gauge: Option<Gauge>,
+    /// What the dyno there printed last.
+    pub(super) words: Option<LastWords>,
 }
 
 /// A dyno with what it was started for.
@@ -355,7 +357,8 @@ impl Seat {
         });
         let turn = shown.map(|life| life.wanted.turn);
         let gauge = shown.map(|life| life.dyno.gauge());
-        self.view.send_replace(View { place, turn, backend, gauge });
+        let words = shown.map(|life| life.dyno.words());
+        self.view.send_replace(View { place, turn, backend, gauge, words });
         (self.changed)();
     }
 }

@@ -1,7 +1,8 @@
 //! Every template, rendered for small projects and looked at as Heroku would: also those whose base images no test can fetch.
 
 use super::{Ci, Options, Plan, Remote, plan};
-use crate::manifest::{Instruction, Language, instructions, survey};
+use crate::dockerfile::{self, Instruction};
+use crate::manifest::{Language, survey};
 use std::fs;
 use std::path::Path;
 
@@ -30,14 +31,16 @@ fn text(plan: &Plan, name: &str) -> String {
 
 /// What Heroku's rules ask of a Dockerfile (R1.2 to R1.5), and what any builder asks.
 fn lint(text: &str, folder: &Path) {
-    let steps = instructions(text).unwrap_or_else(|fault| panic!("{fault}\n{text}"));
+    let file = dockerfile::read(text);
+    assert!(file.faults.is_empty(), "{:?}\n{text}", file.faults);
+    let steps = file.instructions;
     let last = steps.iter().rposition(|step| step.keyword == "FROM").expect("a FROM");
     let of_last = |keyword: &str| steps[last..].iter().filter(|s| s.keyword == keyword).collect::<Vec<&Instruction>>();
     let user = of_last("USER");
     assert_eq!(user.len(), 1, "{text}");
-    assert!(!["root", "0", ""].contains(&user[0].rest.split(':').next().unwrap()), "{text}");
+    assert!(!["root", "0", ""].contains(&user[0].rest().split(':').next().unwrap()), "{text}");
     let cmd = of_last("CMD");
-    let words: Vec<String> = serde_json::from_str(&cmd[0].rest).unwrap_or_else(|e| panic!("{e}: {}", cmd[0].rest));
+    let words: Vec<String> = serde_json::from_str(&cmd[0].rest()).unwrap_or_else(|e| panic!("{e}: {}", cmd[0].rest()));
     if words[0] == "sh" {
         assert!(words[2].contains("exec "), "the shell makes room: {words:?}");
     }
@@ -47,15 +50,16 @@ fn lint(text: &str, folder: &Path) {
     let layers = of_last("RUN").len() + of_last("COPY").len();
     assert!(layers < MOST_LAYERS / 2, "{layers} layers");
     let known = ["FROM", "ARG", "ENV", "WORKDIR", "COPY", "RUN", "USER", "ENTRYPOINT", "CMD"];
-    let mut stages: Vec<&str> = Vec::new();
+    let mut stages: Vec<String> = Vec::new();
     for step in &steps {
         assert!(known.contains(&step.keyword.as_str()), "{} in line {}", step.keyword, step.line);
-        assert!(step.flag("mount").is_none() && !step.rest.contains("  "), "{}: {}", step.line, step.rest);
+        assert!(step.flag("mount").is_none() && !step.rest().contains("  "), "{}: {}", step.line, step.rest());
         match step.keyword.as_str() {
-            "FROM" => stages.extend(step.rest.split(" AS ").nth(1)),
+            "FROM" => stages.extend(step.rest().split(" AS ").nth(1).map(str::to_owned)),
             "COPY" => {
-                let words = step.words().unwrap_or_else(|| panic!("{}", step.rest));
-                if let Some(from) = step.flag("from") {
+                let words = step.paths().unwrap_or_else(|| panic!("{}", step.rest()));
+                let words: Vec<String> = words.into_iter().map(|word| word.text).collect();
+                if let Some(from) = step.flag("from").map(|flag| flag.value.clone()) {
                     assert!(stages.contains(&from) || from.contains(':'), "no stage {from}\n{text}");
                 } else {
                     for source in words[..words.len() - 1].iter().filter(|word| *word != "nginx.conf.template") {

@@ -1,5 +1,6 @@
 //! What `test --fail-on` can be told not to let pass.
 
+use crate::diagnostic::Severity;
 use crate::model::codes::{H, R};
 use std::str::FromStr;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 /// One thing that fails a test although its command passed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gate {
-    /// `r14`, `h12`, `dropped`, `writes`, `crashed`, `boot`, `memory`, `shutdown`.
+    /// `r14`, `h12`, `dropped`, `writes`, `crashed`, `boot`, `memory`, `shutdown`, `lint`.
     pub name: String,
     /// What is still allowed, where that is not Heroku's own limit.
     pub allowed: Option<Allowed>,
@@ -20,6 +21,8 @@ pub enum Allowed {
     Time(Duration),
     /// Of the dyno's memory quota.
     Percent(f64),
+    /// From which severity of `check` on.
+    Severity(Severity),
 }
 
 /// What takes no value, besides the codes.
@@ -42,7 +45,12 @@ impl FromStr for Gate {
             ("boot" | "shutdown", Some(value)) => Some(Allowed::Time(time(value)?)),
             ("memory", Some(value)) => Some(Allowed::Percent(percent(value)?)),
             ("boot" | "shutdown" | "memory", None) => None,
-            ("lint", _) => return Err(format!("`lint` is not there yet: what is checked is {}", known())),
+            ("lint", None | Some("error" | "warning")) => {
+                (value == Some("warning")).then_some(Allowed::Severity(Severity::Error))
+            }
+            ("lint", Some(other)) => {
+                return Err(format!("`{other}` is not a severity of lint: write lint=error or lint=warning"));
+            }
             (plain, None) if PLAIN.contains(&plain) || is_code(plain) => None,
             (plain, Some(_)) if PLAIN.contains(&plain) || is_code(plain) => {
                 return Err(format!("`{plain}` takes no value: write it alone"));
@@ -54,7 +62,10 @@ impl FromStr for Gate {
 }
 
 fn known() -> String {
-    format!("{}, boot[=10s], shutdown[=5s], memory[=80%], r10, r12, r14, r15, and the H codes as h12", PLAIN.join(", "))
+    format!(
+        "{}, lint[=warning], boot[=10s], shutdown[=5s], memory[=80%], r10, r12, r14, r15, and the H codes as h12",
+        PLAIN.join(", ")
+    )
 }
 
 fn is_code(name: &str) -> bool {
@@ -87,7 +98,7 @@ mod tests {
 
     #[test]
     fn gates_are_codes_words_and_limits() {
-        for name in ["r14", "h12", "h99", "dropped", "writes", "crashed", "boot", "shutdown", "memory"] {
+        for name in ["lint", "r14", "h12", "h99", "dropped", "writes", "crashed", "boot", "shutdown", "memory"] {
             assert_eq!(name.parse(), Ok(Gate::named(name)));
         }
         assert_eq!("R14".parse(), Ok(Gate::named("r14")));
@@ -100,7 +111,7 @@ mod tests {
     #[test]
     fn what_is_no_gate_is_told_what_is() {
         for (text, part) in [
-            ("lint", "`lint` is not there yet"),
+            ("lint=note", "lint=error or lint=warning"),
             ("r99", "checks are dropped, writes"),
             ("h12=3", "takes no value"),
             ("boot=soon", "500ms or 10s"),

@@ -1,12 +1,13 @@
 //! One job of a test: its own app, and the commands against it.
 
 use super::command::{OnHost, in_dyno};
-use super::gate::Gate;
+use super::gate::{Allowed, Gate};
 use super::home::Home;
 use super::load::{self, Stopped};
 use super::parity;
 use super::{JobReport, Outcome, Stage, Step, TrialOptions, TrialSession};
 use crate::clock::stamp;
+use crate::diagnostic::Severity;
 use crate::engine::Output;
 use crate::logs::{Filter, Follower, Logs, LogsOptions, Start};
 use crate::model::limits;
@@ -296,6 +297,15 @@ impl Job {
         if let Some(lost) = job.traffic.as_ref().map(|traffic| traffic.unanswered).filter(|lost| *lost > 0) {
             let text = format!("{lost} connections under load ended without an answer");
             parity.findings.push(Finding { check: "dropped".into(), dyno: None, text });
+        }
+        if let Some(gate) = gates.iter().find(|gate| gate.name == "lint") {
+            let least = if let Some(Allowed::Severity(least)) = gate.allowed { least } else { Severity::Error };
+            let bad = self.options.lint.iter().filter(|(severity, _)| *severity >= least);
+            parity.findings.extend(bad.map(|(_, text)| Finding {
+                check: "lint".into(),
+                dyno: None,
+                text: text.clone(),
+            }));
         }
         let found = |gate: &&Gate| parity.findings.iter().any(|finding| finding.check == gate.name);
         let failed: Vec<String> = gates.iter().filter(found).map(|gate| gate.name.clone()).collect();

@@ -35,6 +35,7 @@ use super::report::{NotUp, Reporter};
 use super::tested::{Finding, Ledger, LedgerError, Tested, TestedImage, Verdict};
 use super::up::UpOptions;
 use crate::clock::stamp;
+use crate::diagnostic::Severity;
 use crate::engine::Output;
 use crate::logs::Logs;
 use crate::model::exit_code::ExitCode;
@@ -58,6 +59,8 @@ pub struct TrialOptions {
     pub jobs: u32,
     /// What fails it besides a command that fails.
     pub gates: Vec<Gate>,
+    /// What `check` found in the files, for the gate of that name.
+    pub lint: Vec<(Severity, String)>,
     /// Traffic on this path while dynos are restarted, cycled and scaled.
     pub under_load: Option<String>,
     /// For all of it.

@@ -142,6 +142,7 @@ fn options() -> TrialOptions {
         steps: vec![step("make test")],
         jobs: 1,
         gates: Vec::new(),
+        lint: Vec::new(),
         under_load: None,
         limit: None,
         keep_on_fail: false,

@@ -48,6 +48,38 @@ async fn f1_h12_when_the_dyno_does_not_answer_within_30_seconds() {
     client.assert_alive(&mut stage, None).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn f1_who_watches_is_told_which_request_failed_and_what_else_is_at_the_dyno() {
+    let mut stage = Stage::new();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let watch = Box::new(move |failed| {
+        let _ = tell.send(failed);
+    });
+    assert!(stage.shared.watch.set(watch).is_ok());
+    let mut first =
+        stage.client_sends("POST /report?token=secret HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").await;
+    let mut dyno = stage.dyno(1).await;
+    dyno.head().await;
+    sleep(seconds(10)).await;
+    let mut second = stage.client_sends(GET).await;
+    let mut other = stage.dyno(1).await;
+    other.head().await;
+    assert_error_page(&mut first, 503).await;
+    let failed = told.recv().await.unwrap();
+    let expected = crate::router::Failed {
+        code: crate::model::codes::H::H12,
+        dyno: Some("web.1".into()),
+        method: "POST".into(),
+        path: "/report".into(),
+        service: Some(seconds(30)),
+        others: 1,
+    };
+    assert_eq!(failed, expected);
+    other.send(OK).await;
+    assert_eq!(second.message().await.status(), 200);
+    assert!(told.try_recv().is_err(), "a request that went well is not told");
+}
+
 /// Pipelined behind a request that had a slow answer: the connection is given on in the moment it is given back.
 #[tokio::test(start_paused = true)]
 async fn f1_h12_after_30_seconds_on_a_connection_that_waited_longer_before() {

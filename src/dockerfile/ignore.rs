@@ -5,7 +5,7 @@ use regex::Regex;
 
 /// The patterns of one file, in order.
 #[derive(Debug, Default)]
-pub(super) struct Ignore {
+pub struct Ignore {
     patterns: Vec<Pattern>,
     exceptions: bool,
 }
@@ -26,12 +26,12 @@ enum Matcher {
 
 /// Which patterns matched a folder or one above it: what is below it inherits that.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Inherited(Vec<bool>);
+pub struct Inherited(Vec<bool>);
 
 /// A pattern that Docker refuses too.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: `{pattern}` is not a pattern")]
-pub(super) struct BadPattern {
+pub struct BadPattern {
     /// From 1.
     pub line: usize,
     /// As written.
@@ -40,7 +40,7 @@ pub(super) struct BadPattern {
 
 impl Ignore {
     /// Reads the text of a `.dockerignore`.
-    pub(super) fn parse(text: &str) -> Result<Self, BadPattern> {
+    pub fn parse(text: &str) -> Result<Self, BadPattern> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut ignore = Self::default();
         for (index, line) in text.lines().enumerate() {
@@ -64,7 +64,7 @@ impl Ignore {
     }
 
     /// Whether `path` (relative, with `/`) is left out, and what is inherited below it if it is a folder.
-    pub(super) fn check(&self, path: &str, above: &Inherited) -> (bool, Inherited) {
+    pub fn check(&self, path: &str, above: &Inherited) -> (bool, Inherited) {
         let mut ignored = false;
         let mut matched = Vec::with_capacity(self.patterns.len());
         for (index, pattern) in self.patterns.iter().enumerate() {
@@ -78,7 +78,7 @@ impl Ignore {
     }
 
     /// Whether an ignored folder may hold something that an exception brings back.
-    pub(super) fn may_reappear_below(&self, folder: &str) -> bool {
+    pub fn may_reappear_below(&self, folder: &str) -> bool {
         let slashed = format!("{folder}/");
         self.exceptions
             && self.patterns.iter().filter(|pattern| pattern.exception).any(|pattern| match pattern.matcher {

@@ -1,0 +1,153 @@
+//! `dynosim check`: what the rules find, in four formats; and its line in `up`, `build` and `test`.
+
+mod json;
+mod sarif;
+mod text;
+
+use super::args::{BuildArgs, Check, FailOn, Format};
+use super::confirm::confirm;
+use super::session::Session;
+use super::test::annotations;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::dyno::explain::count;
+use crate::lint::{Checked, Finding};
+use crate::model::exit_code::ExitCode as Code;
+use crate::platform::PlatformError;
+use crate::platform::check::{self, Outcome};
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+/// How many findings the line of another command names.
+const NAMED: usize = 3;
+
+pub(super) fn run(session: &Session, args: &Check) -> Result<ExitCode, PlatformError> {
+    let printer = session.printer;
+    let place = session.place()?;
+    let build = BuildArgs { context_path: args.context_path.clone(), ..BuildArgs::usual() };
+    let mut options = session.load_options(&place, &build)?;
+    if let Some(file) = &args.file {
+        options.dockerfile = Some(dockerfile(&place.folder, file)?);
+    }
+    let mut outcome = check::check(&place, options.clone())?;
+    if args.fix && mend(session, args, &outcome)? {
+        outcome = check::check(&place, options)?;
+    }
+    let format = args.format.unwrap_or(if printer.json { Format::Json } else { Format::Text });
+    let Outcome { checked, settings, unreadable, .. } = &outcome;
+    match format {
+        Format::Text => text::print(printer, checked),
+        Format::Json => printer.out_json(&json::of(checked)).map_err(|error| io(error.into()))?,
+        Format::Sarif => printer.out_json(&sarif::of(checked)).map_err(|error| io(error.into()))?,
+        Format::Github => checked.findings.iter().for_each(|finding| _ = printer.out(&annotation(finding))),
+    }
+    if !unreadable.is_empty() {
+        return Err(PlatformError::Project(unreadable.clone()));
+    }
+    let fail_on = args.fail_on.or_else(|| settings.fail_on.as_deref().and_then(FailOn::of));
+    let least = match fail_on.unwrap_or(FailOn::Error) {
+        FailOn::Error => Severity::Error,
+        FailOn::Warning => Severity::Warning,
+        FailOn::None => return Ok(super::code(Code::Ok)),
+    };
+    let failed = checked.findings.iter().any(|finding| finding.diagnostic.severity >= least);
+    Ok(super::code(if failed { Code::Check } else { Code::Ok }))
+}
+
+impl FailOn {
+    /// As dynosim.toml writes it.
+    fn of(word: &str) -> Option<Self> {
+        <Self as clap::ValueEnum>::from_str(word, false).ok()
+    }
+}
+
+fn io(error: std::io::Error) -> PlatformError {
+    PlatformError::io("write the findings")(error)
+}
+
+/// The file that `-f` names, from the current folder or, as `-C` has it, from the project's.
+fn dockerfile(folder: &std::path::Path, file: &std::path::Path) -> Result<std::path::PathBuf, PlatformError> {
+    let found = [file.to_owned(), folder.join(file)]
+        .into_iter()
+        .find_map(|path| path.canonicalize().ok().filter(|path| path.is_file()));
+    found.ok_or_else(|| {
+        let finding = Diagnostic::error(format!("there is no file {}", file.display()));
+        PlatformError::Project(vec![finding.help("-f takes the path of a Dockerfile")])
+    })
+}
+
+/// Shows what the certain fixes change, asks, and makes them. Whether anything was changed.
+fn mend(session: &Session, args: &Check, outcome: &Outcome) -> Result<bool, PlatformError> {
+    let printer = session.printer;
+    let edits = check::edits(&outcome.root, &outcome.checked.findings)
+        .map_err(PlatformError::io("read what is to be mended"))?;
+    if edits.is_empty() {
+        printer.err("nothing here has a fix that is certain");
+        return Ok(false);
+    }
+    for edit in &edits {
+        printer.err(edit.diff().trim_end());
+    }
+    if !args.yes && !confirm(printer, &format!("change {}?", count(edits.len(), "file")))? {
+        printer.err("nothing was changed");
+        return Ok(false);
+    }
+    for edit in &edits {
+        if edit.apply().map_err(PlatformError::io(format!("write {}", edit.name)))? {
+            printer.err(&format!("{} {}", printer.paint(2, "mended"), edit.name));
+        } else {
+            printer.warn(&format!("{} has changed meanwhile: it was left alone", edit.name));
+        }
+    }
+    Ok(true)
+}
+
+fn annotation(finding: &Finding) -> String {
+    let level = match finding.diagnostic.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "notice",
+    };
+    let region = finding.diagnostic.place.as_ref().zip(finding.diagnostic.region());
+    let place = region.map_or_else(String::new, |((file, _), [(line, column), (end_line, end_column)])| {
+        let columns = if line == end_line { format!(",col={column},endColumn={end_column}") } else { String::new() };
+        format!("file={},line={line},endLine={end_line}{columns}", annotations::property(&file.name))
+    });
+    let help = finding.diagnostic.help.as_deref().unwrap_or_default();
+    let text = format!("{}\n{}\nfix: {help}", finding.diagnostic.title, finding.rule.summary);
+    annotations::line(level, &place, &format!("{} {}", finding.rule.id, finding.rule.name), &text)
+}
+
+/// The line of `up`, `build` and `test`; none where nothing is amiss.
+pub(super) fn summary(checked: &Checked) -> Option<String> {
+    let worth = |finding: &&Finding| finding.diagnostic.severity > Severity::Note;
+    let mut found: Vec<&Finding> = checked.findings.iter().filter(worth).collect();
+    found.sort_by_key(|finding| std::cmp::Reverse(finding.diagnostic.severity));
+    let counts = counts(checked, Severity::Warning);
+    let mut named: Vec<String> = found.iter().take(NAMED).map(|finding| brief(finding)).collect();
+    if found.len() > NAMED {
+        named.push(format!("{} more", found.len() - NAMED));
+    }
+    (!found.is_empty()).then(|| format!("{counts}: {}; `dynosim check` shows them", named.join(", ")))
+}
+
+/// `D014 shell-without-exec (start.sh:3)`
+pub(super) fn brief(finding: &Finding) -> String {
+    let place = finding.diagnostic.place.as_ref().zip(finding.diagnostic.line());
+    let place = place.map(|((file, _), line)| format!(" ({}:{line})", file.name)).unwrap_or_default();
+    format!("{} {}{place}", finding.rule.id, finding.rule.name)
+}
+
+/// The same for programs; none where nothing is amiss.
+pub(super) fn event(checked: &Checked) -> Option<Value> {
+    summary(checked)?;
+    let findings: Vec<Value> = checked.findings.iter().map(json::finding).collect();
+    Some(json!({"event": "check", "findings": findings}))
+}
+
+/// `1 error, 2 warnings`, from a severity on.
+fn counts(checked: &Checked, least: Severity) -> String {
+    let all = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "note")];
+    let counted =
+        all.iter().filter(|(severity, _)| *severity >= least).map(|(severity, noun)| (checked.count(*severity), noun));
+    counted.filter(|(number, _)| *number > 0).map(|(number, noun)| count(number, noun)).collect::<Vec<_>>().join(", ")
+}

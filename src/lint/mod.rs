@@ -1,0 +1,178 @@
+//! What will fail on Heroku and can be seen in the files: rules over what a project deploys. Nothing is built, run or sent.
+//!
+//! | file | what |
+//! |---|---|
+//! | `rule`, `rules` | what a rule is; the rules, one small piece each |
+//! | `scene` | what they look at: images with their Dockerfiles, process types with what they run |
+//! | `run`, `command`, `shell`, `servers` | a command line followed into scripts, and what is known of the servers in it |
+//! | `locate`, `folder`, `sources` | files of the build context; the only reads |
+//! | `hits`, `fix` | what is found, and changes that mend it |
+//! | `ignores`, `settings` | what is let pass, and `dynosim.toml` |
+//!
+//! A rule speaks only when it is sure. What a variable, a condition or an unknown image decides is passed over.
+
+mod bases;
+mod command;
+mod fix;
+mod folder;
+mod hits;
+mod ignores;
+mod locate;
+mod rule;
+mod rules;
+mod run;
+mod scene;
+mod servers;
+mod settings;
+mod shell;
+mod sources;
+#[cfg(test)]
+mod tests;
+
+pub use fix::{Change, Fix, fixed};
+pub use hits::Finding;
+pub use rule::{Check, Rule, Said, severity_word};
+pub use rules::RULES;
+pub use settings::{NAME as SETTINGS, Settings, read as settings};
+
+use crate::diagnostic::{Diagnostic, Severity, SourceFile};
+use crate::manifest::Loaded;
+use crate::model::image::ImageFacts;
+use crate::model::process_type::ProcessType;
+use hits::Hits;
+use scene::Scene;
+use std::sync::Arc;
+
+/// What came of a check.
+#[derive(Clone, Debug, Default)]
+pub struct Checked {
+    /// By file and line; those without a place first.
+    pub findings: Vec<Finding>,
+    /// Findings that were let pass, and why.
+    pub ignored: Vec<(Finding, String)>,
+}
+
+impl Checked {
+    /// How many findings are that bad.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|one| one.diagnostic.severity == severity).count()
+    }
+}
+
+/// The rule of that id or name.
+pub fn rule(id: &str) -> Option<&'static Rule> {
+    RULES.iter().copied().find(|rule| rule.id.eq_ignore_ascii_case(id) || rule.name.eq_ignore_ascii_case(id))
+}
+
+/// Checks a project that was read, and images of it that are built.
+pub fn check(loaded: &Loaded, built: &[(ProcessType, &ImageFacts)], settings: &Settings) -> Checked {
+    let scene = Scene::of(loaded);
+    let mut found = of_reader(&loaded.findings);
+    found.extend(required(loaded));
+    for rule in RULES {
+        let mut hits = Hits { rule, found: &mut found };
+        if let Check::Files(look) | Check::Both(look, _) = rule.check {
+            look(&scene, &mut hits);
+        }
+    }
+    for (name, facts) in built {
+        of_image(name, facts, &mut found);
+    }
+    sifted(found, &files(&scene), settings)
+}
+
+/// What is wrong with a project that could not be read.
+pub fn refused(findings: &[Diagnostic], settings: &Settings) -> Checked {
+    let found = of_reader(findings);
+    let mut files: Vec<Arc<SourceFile>> = Vec::new();
+    for (file, _) in found.iter().filter_map(|one| one.diagnostic.place.as_ref()) {
+        if !files.iter().any(|other| other.name == file.name) {
+            files.push(Arc::clone(file));
+        }
+    }
+    sifted(found, &files, settings)
+}
+
+fn sifted(found: Vec<Finding>, files: &[Arc<SourceFile>], settings: &Settings) -> Checked {
+    let Some(rule) = RULES.iter().copied().find(|rule| matches!(rule.check, Check::Ignores)) else {
+        return Checked::default();
+    };
+    let ignores::Sifted { mut kept, ignored } = ignores::sift(found, files, settings, rule);
+    kept.sort_by_cached_key(|one| {
+        let place = one.diagnostic.place.as_ref().map(|(file, span)| (file.name.clone(), span.start));
+        (place, one.rule.id)
+    });
+    Checked { findings: kept, ignored }
+}
+
+/// Findings of the reader that belong to a rule.
+fn of_reader(findings: &[Diagnostic]) -> Vec<Finding> {
+    let of = |diagnostic: &Diagnostic| {
+        let rule = rule(diagnostic.code?)?;
+        let mut diagnostic = diagnostic.clone();
+        // PORT and DYNO are the platform's for certain; of these names Heroku only advises against.
+        if rule.name == "platform-config" && diagnostic.title.starts_with("HEROKU_") {
+            diagnostic.severity = Severity::Note;
+        }
+        Some(Finding { rule, diagnostic, fix: None })
+    };
+    findings.iter().filter_map(of).collect()
+}
+
+/// What stops dynos from starting: an error where the config vars are at hand, a note where they are not.
+fn required(loaded: &Loaded) -> Vec<Finding> {
+    let errors = loaded.require_config().err().unwrap_or_default();
+    let at_hand = loaded.sources.iter().any(|file| {
+        file.file_name().is_some_and(|name| name == ".env") || file.extension().is_some_and(|kind| kind == "env")
+    });
+    let mut found = of_reader(&errors);
+    for one in found.iter_mut().filter(|one| one.rule.name == "required-config" && !at_hand) {
+        one.diagnostic.severity = Severity::Note;
+    }
+    found
+}
+
+fn of_image(name: &ProcessType, facts: &ImageFacts, found: &mut Vec<Finding>) {
+    for rule in RULES {
+        let (Check::Image(look) | Check::Both(_, look)) = rule.check else { continue };
+        // The Dockerfile's own line says it better.
+        if found.iter().any(|one| one.rule.id == rule.id) {
+            continue;
+        }
+        if let Some(said) = look(facts) {
+            let title = format!("the image of {name} {}", said.title);
+            let diagnostic = Diagnostic::new(rule.severity, title).help(said.help).code(rule.id);
+            found.push(Finding { rule, diagnostic, fix: None });
+        }
+    }
+}
+
+/// The files that findings may stand in, as they are read here.
+fn files(scene: &Scene<'_>) -> Vec<Arc<SourceFile>> {
+    let mut files: Vec<Arc<SourceFile>> = Vec::new();
+    let images = scene.images.iter().flat_map(|image| std::iter::once(&image.file).chain(&image.folder.ignore_file));
+    let scripts =
+        scene.processes.iter().flat_map(|process| process.run.scripts.iter().map(|script| &script.content.file));
+    let manifests = scene.heroku_yml.iter().chain(&scene.procfile);
+    let env = scene.loaded.app.root.join(".env");
+    let env =
+        folder::text_of(&env).map(|text| Arc::new(SourceFile { name: ".env".into(), text: comments_only(&text) }));
+    for file in images.chain(scripts).chain(manifests).chain(&env) {
+        if !files.iter().any(|other| other.name == file.name) {
+            files.push(Arc::clone(file));
+        }
+    }
+    files
+}
+
+/// The text with everything but its comments masked: values must not be shown.
+fn comments_only(text: &str) -> String {
+    let mask = |line: &str| {
+        if line.trim_start().starts_with('#') {
+            line.to_owned()
+        } else {
+            line.chars().map(|c| if c == '\n' { c } else { '*' }).collect()
+        }
+    };
+    text.split_inclusive('\n').map(mask).collect()
+}

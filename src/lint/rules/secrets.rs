@@ -1,0 +1,255 @@
+//! Secrets that would be read by whoever has the image or the repository.
+
+use crate::diagnostic::{Severity, SourceFile};
+use crate::dockerfile::{expand, names};
+use crate::lint::hits::{Hit, Hits};
+use crate::lint::locate::copied;
+use crate::lint::rule::{Check, Rule, Said};
+use crate::lint::scene::Scene;
+use crate::model::image::ImageFacts;
+use regex::Regex;
+use std::ops::Range;
+use std::sync::{Arc, LazyLock};
+
+/// D034
+pub(super) static IN_BUILD: Rule = Rule {
+    id: "D034",
+    name: "secret-in-build",
+    severity: Severity::Warning,
+    summary: "build args and ENV stay in the image's history: whoever can pull it can read them",
+    explanation: "An ENV of the deployed stages has a value and a name that says it is a secret, or such an ARG is used by a RUN. Set \
+        it as a config var (`heroku config:set`), or give it to the build as a BuildKit secret.\n\nThe rule passes over \
+        values that are plainly made up for the build (`dummy`, `changeme`, …) and over stages of which only files are \
+        copied.",
+    source: "R8",
+    wrong: "ENV STRIPE_SECRET_KEY=rk_51H8...",
+    right: "# none: heroku config:set STRIPE_SECRET_KEY=...",
+    confirmed: None,
+    check: Check::Both(in_build, in_image),
+};
+
+/// D035
+pub(super) static LITERAL: Rule = Rule {
+    id: "D035",
+    name: "secret-in-file",
+    severity: Severity::Error,
+    summary: "a key of a known service stands in a file that is committed and, most likely, in the image",
+    explanation: "A Dockerfile, heroku.yml or app.json holds a text of the shape that AWS, GitHub, Stripe, Slack, Google, Heroku \
+        or SendGrid give their keys, or a private key. Take it out, make a new one (this one is known to whoever read the \
+        repository), and set it as a config var.",
+    source: "R8",
+    wrong: "ENV AWS_ACCESS_KEY_ID=AKIA................",
+    right: "# none: heroku config:set AWS_ACCESS_KEY_ID=...",
+    confirmed: None,
+    check: Check::Files(literal),
+};
+
+/// D036
+pub(super) static KEY_FILE: Rule = Rule {
+    id: "D036",
+    name: "key-in-image",
+    severity: Severity::Warning,
+    summary: "a private key is copied into the image: whoever can pull it can read it",
+    explanation: "A COPY of the deployed stages names a private key or a file of credentials (id_rsa, *.pem, *.key, \
+        service-account.json, .npmrc, .netrc), and the file holds one. Give it as a config var and write it to /tmp at the \
+        start, or to the build as a BuildKit secret.",
+    source: "R8",
+    wrong: "COPY id_rsa /root/.ssh/id_rsa",
+    right: "RUN --mount=type=ssh git clone …",
+    confirmed: None,
+    check: Check::Files(key_file),
+};
+
+/// Whether a name says that its value is a secret.
+fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let parts: Vec<&str> = name.split('_').collect();
+    let says =
+        ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "APIKEY", "CREDENTIALS"].iter().any(|word| parts.contains(word));
+    let key = name.ends_with("_KEY")
+        && ["API", "SECRET", "PRIVATE", "ACCESS", "MASTER", "ENCRYPTION"].iter().any(|word| parts.contains(word));
+    let about = [
+        "FILE", "PATH", "DUMMY", "URL", "NAME", "ID", "LENGTH", "TTL", "EXPIRY", "EXPIRES", "HEADER", "PUBLIC", "TYPE",
+        "LIFETIME",
+    ];
+    (says || key) && !about.iter().any(|word| parts.contains(word))
+}
+
+/// Whether a value is plainly not the real one.
+fn is_made_up(value: &str) -> bool {
+    let lower = value.to_ascii_lowercase();
+    let words = [
+        "dummy",
+        "changeme",
+        "change_me",
+        "change-me",
+        "placeholder",
+        "example",
+        "fake",
+        "xxx",
+        "your",
+        "test",
+        "build",
+        "secret",
+        "temp",
+        "none",
+        "null",
+        "true",
+        "false",
+        "todo",
+        "default",
+        "insecure",
+        "foo",
+        "password",
+        "replace",
+        "not",
+        "does",
+        "any",
+        "irrelevant",
+    ];
+    value.len() < 8
+        || value.contains('$')
+        || value.contains('<')
+        || words.iter().any(|word| lower.contains(word))
+        || value.chars().all(|c| c.is_ascii_digit())
+        || value.chars().collect::<std::collections::BTreeSet<_>>().len() < 4
+        || value.starts_with('/')
+}
+
+/// The file with bytes of it masked: what a terminal or a CI shows must not hold the secret again.
+fn masked(file: &SourceFile, span: &Range<usize>) -> Arc<SourceFile> {
+    let mut bytes = file.text.as_bytes().to_vec();
+    for byte in bytes.iter_mut().take(span.end).skip(span.start) {
+        if !matches!(*byte, b'\n' | b'\r') {
+            *byte = b'*';
+        }
+    }
+    let text = String::from_utf8(bytes).unwrap_or_default();
+    Arc::new(SourceFile { name: file.name.clone(), text })
+}
+
+fn in_build(scene: &Scene<'_>, hits: &mut Hits<'_>) {
+    for image in &scene.images {
+        for (at, one) in image.steps() {
+            for pair in one.pairs().into_iter().filter(|_| ["ENV", "ARG"].contains(&one.keyword.as_str())) {
+                let name = pair.name.text.as_str();
+                if !is_secret_name(name) {
+                    continue;
+                }
+                let value = pair.value.as_ref();
+                let text = value.and_then(|value| expand(&value.text, &image.vars, image.docker.escape).ok());
+                if let (Some(value), Some(text)) = (value, &text)
+                    && !is_made_up(text)
+                {
+                    let file = masked(&image.file, &value.span);
+                    hits.push(
+                        Hit::new(format!("the image holds a value for {name}, by its name a secret"))
+                            .at(&file, pair.name.span.clone(), "stays in the image's history")
+                            .help(format!("take it out and set it on Heroku: `heroku config:set {name}=…`")),
+                    );
+                } else if one.keyword == "ARG"
+                    && value.is_none()
+                    && !name.ends_with("_KEY")
+                    && used_by_run(image, at, name)
+                {
+                    hits.push(
+                        Hit::new(format!(
+                            "the build arg {name} is, by its name, a secret, and stays in the image's history"
+                        ))
+                        .at(&image.file, pair.name.span.clone(), "shown by `docker history`")
+                        .help(format!(
+                            "use it in a stage of which only files are copied, or `RUN --mount=type=secret,id={}`",
+                            name.to_ascii_lowercase()
+                        )),
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn used_by_run(image: &crate::lint::scene::Image, at: usize, name: &str) -> bool {
+    image
+        .steps()
+        .filter(|(later, one)| *later > at && one.keyword == "RUN")
+        .any(|(_, one)| names(one.body()).contains(&name))
+}
+
+fn in_image(image: &ImageFacts) -> Option<Said> {
+    let found: Vec<&str> = image
+        .env
+        .iter()
+        .filter(|(name, value)| is_secret_name(name) && !is_made_up(value))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    (!found.is_empty()).then(|| Said {
+        title: format!("holds a value for {}, by the name a secret", found.join(", ")),
+        help: "take it out of the Dockerfile and set it with `heroku config:set`".into(),
+    })
+}
+
+static KEYS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36,}\b|\bgithub_pat_[A-Za-z0-9_]{50,}\b|\b[sr]k_live_[A-Za-z0-9]{20,}\b",
+        r"|\bxox[abpr]-[A-Za-z0-9-]{20,}\b|\bAIza[A-Za-z0-9_-]{35}\b|\bSG\.[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{30,}\b|\bHRKU-[A-Za-z0-9_-]{30,}\b",
+        r"|-----BEGIN (?:RSA |EC |OPENSSH )?PRIVATE KEY-----|\bnpm_[A-Za-z0-9]{36}\b|\bglpat-[A-Za-z0-9_-]{20}\b",
+    ))
+    .ok()
+});
+
+fn literal(scene: &Scene<'_>, hits: &mut Hits<'_>) {
+    let Some(keys) = KEYS.as_ref() else { return };
+    let app_json = crate::lint::folder::text_of(&scene.loaded.app.root.join("app.json"));
+    let app_json = app_json.map(|text| Arc::new(SourceFile { name: "app.json".into(), text }));
+    let files = scene.images.iter().map(|image| &image.file).chain(&scene.heroku_yml).chain(&app_json);
+    for file in files {
+        for found in keys.find_iter(&file.text).filter(|found| !found.as_str().contains("EXAMPLE")) {
+            let shown = masked(file, &found.range());
+            hits.push(
+                Hit::new(format!("{} holds a key of a known service, or a private key", file.name))
+                    .at(&shown, found.range(), "a secret")
+                    .help("make a new one, for this one is known, and set it with `heroku config:set`"),
+            );
+        }
+    }
+}
+
+fn key_file(scene: &Scene<'_>, hits: &mut Hits<'_>) {
+    let names = ["id_rsa", "id_ed25519", "id_ecdsa", ".npmrc", ".netrc", "_netrc", ".pypirc"];
+    for image in &scene.images {
+        for (at, one) in image
+            .steps()
+            .filter(|(_, one)| ["COPY", "ADD"].contains(&one.keyword.as_str()) && one.flag("from").is_none())
+        {
+            let (Some((sources, _)), Some(words)) = (copied(image, at), one.paths()) else { continue };
+            for (source, word) in sources.iter().zip(&words) {
+                let name = source.rsplit('/').next().unwrap_or_default();
+                let ends = [".pem", ".key", ".p12", ".json"].iter().any(|end| name.ends_with(end));
+                if !names.contains(&name) && !ends {
+                    continue;
+                }
+                let Some(content) = image.folder.read(source.trim_start_matches("./")) else { continue };
+                let text = &content.file.text;
+                let secret = text.contains("PRIVATE KEY-----") || text.contains("\"private_key\"") || holds_token(text);
+                if secret {
+                    hits.push(
+                        Hit::new(format!("{} holds a secret and is copied into the image", content.file.name))
+                            .at(&image.file, word.span.clone(), "stays in a layer, even when a later step removes it")
+                            .help("give it as a config var, or to the build as a BuildKit secret (`RUN --mount=type=secret`)"),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// A sign-in of npm or netrc with a value of its own.
+fn holds_token(text: &str) -> bool {
+    text.lines().any(|line| {
+        let value = line
+            .split_once("_authToken=")
+            .map(|(_, value)| value)
+            .or_else(|| line.split_once("password ").map(|(_, value)| value));
+        value.is_some_and(|value| !value.trim().is_empty() && !value.contains('$'))
+    })
+}

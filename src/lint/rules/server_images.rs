@@ -1,0 +1,97 @@
+//! Images of web servers that listen on port 80 unless told otherwise.
+
+use crate::diagnostic::Severity;
+use crate::lint::bases::Default as BaseDefault;
+use crate::lint::hits::{Hit, Hits};
+use crate::lint::locate::copied;
+use crate::lint::rule::{Check, Rule};
+use crate::lint::scene::{Image, Process, Scene, Setting};
+
+/// D005
+pub(super) static SERVER_IMAGE: Rule = Rule {
+    id: "D005",
+    name: "server-image-port",
+    severity: Severity::Error,
+    summary: "the images of nginx and Apache listen on port 80; on Heroku web must listen on $PORT, and port 80 needs root",
+    explanation: "Web runs the server of its base image (nginx, httpd, php with Apache), and nothing in the Dockerfile, its \
+        scripts or the configuration it copies speaks of PORT. So the server tries port 80: the dyno is not root, and \
+        the router asks another port.\n\nnginx's image replaces variables in /etc/nginx/templates/*.template at the \
+        start; `listen ${PORT};` in such a file is enough. Apache needs `Listen ${PORT}`, which it replaces by itself.",
+    source: "R5.2, R1.5, R10",
+    wrong: "FROM nginx\nCOPY dist /usr/share/nginx/html",
+    right: "FROM nginx\nCOPY default.conf.template /etc/nginx/templates/\nCOPY dist /usr/share/nginx/html",
+    confirmed: None,
+    check: Check::Files(server_image),
+};
+
+fn server_image(scene: &Scene<'_>, hits: &mut Hits<'_>) {
+    let Some((process, image)) = scene.web() else { return };
+    let Some(server) = image.base_server() else { return };
+    if !runs_it(process, image) || knows_port(process, image) {
+        return;
+    }
+    let Some(from) = image.from() else { return };
+    let help = if server == "nginx" {
+        "copy a file with `listen ${PORT};` to /etc/nginx/templates/default.conf.template: nginx's image replaces the variable"
+    } else {
+        "write `Listen ${PORT}` into its configuration: Apache replaces the variable"
+    };
+    hits.push(
+        Hit::new(format!("web runs {server} of its base image on port 80; nothing tells it $PORT"))
+            .at(&image.file, from.image.span.clone(), "listens on 80")
+            .help(help),
+    );
+}
+
+/// Whether the base image's own server is what runs.
+fn runs_it(process: &Process, image: &Image) -> bool {
+    let Some(BaseDefault::Server(server)) = image.known.map(|known| known.default) else { return false };
+    if process.command.is_none() && image.cmd == Setting::Base && image.entrypoint == Setting::Base {
+        return true;
+    }
+    let names: &[&str] =
+        if server == "nginx" { &["nginx"] } else { &["apache2-foreground", "httpd-foreground", "apachectl"] };
+    !matches!(image.entrypoint, Setting::Own(..))
+        && process.run.commands.iter().any(|command| command.sure && names.contains(&command.program().1))
+}
+
+/// Whether anything that can change the server speaks of a port: in doubt it does.
+fn knows_port(process: &Process, image: &Image) -> bool {
+    let speaks = |text: &str| text.contains("PORT") || text.contains("envsubst") || text.contains("erb ");
+    if image.docker.instructions.iter().any(|one| speaks(&image.whole(one)) || changes_listen(&image.whole(one))) {
+        return true;
+    }
+    if process.command.as_ref().is_some_and(|command| speaks(&command.command.text))
+        || process.run.scripts.iter().any(|script| speaks(&script.content.file.text))
+    {
+        return true;
+    }
+    // Configuration that is copied: read it, and where that cannot be done, be silent.
+    image.steps().filter(|(_, one)| ["COPY", "ADD"].contains(&one.keyword.as_str())).any(|(at, one)| {
+        let Some((sources, (destination, _))) = copied(image, at) else { return true };
+        let configures = ["/etc", "/usr/local/apache2/conf", "/docker-entrypoint.d", "/opt"]
+            .iter()
+            .any(|folder| destination.starts_with(folder))
+            || destination == "/";
+        configures
+            && (one.flag("from").is_some()
+                || sources.iter().any(|source| match image.folder.read(source.trim_start_matches("./")) {
+                    Some(content) => speaks(&content.file.text) || !only_port_80(&content.file.text),
+                    None => true,
+                }))
+    })
+}
+
+/// Whether a `RUN` may rewrite the configuration.
+fn changes_listen(text: &str) -> bool {
+    text.starts_with("RUN") && (text.contains("Listen") || text.contains("listen") || text.contains("sed "))
+}
+
+/// Whether every `listen` of a configuration is port 80.
+fn only_port_80(text: &str) -> bool {
+    let lines = text.lines().map(str::trim).filter(|line| line.to_ascii_lowercase().starts_with("listen "));
+    lines.map(|line| line["listen ".len()..].trim()).all(|rest| {
+        let port = rest.trim_start_matches("[::]:").split([' ', ';']).next().unwrap_or_default();
+        port == "80"
+    })
+}
