@@ -10,19 +10,22 @@
 
 #[path = "up/engine.rs"]
 mod engine;
+#[path = "up/times.rs"]
+mod times;
 
 use engine::{Container, api, socket};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::{scope, sleep};
 use std::time::Duration;
 use tempfile::TempDir;
+use times::{first_200, median, millis, ratio};
 use tokio::time::Instant;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -348,39 +351,6 @@ impl Drop for Up {
         self.interrupt();
         let _ = self.child.wait();
     }
-}
-
-/// Asks until there is an answer that is 200.
-fn first_200(address: SocketAddr, began: Instant) -> Result<Duration> {
-    while began.elapsed() < PATIENCE {
-        if ask(address).is_ok_and(|answer| answer.split(' ').nth(1) == Some("200")) {
-            return Ok(began.elapsed());
-        }
-        sleep(TICK);
-    }
-    Err(format!("no 200 from {address} in {} s", PATIENCE.as_secs()).into())
-}
-
-fn ask(address: SocketAddr) -> Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
-}
-
-fn millis(time: Duration) -> String {
-    format!("{:>7.1} ms", time.as_secs_f64() * 1000.0)
-}
-
-fn ratio(one: Duration, other: Duration) -> f64 {
-    one.as_secs_f64() / other.as_secs_f64()
 }
 
 /// Megabytes of the flood a second.

@@ -3,6 +3,7 @@
 mod check;
 pub(super) mod heroku;
 mod init;
+mod local;
 pub(super) mod push;
 mod running;
 pub(super) mod steer;
@@ -10,6 +11,7 @@ mod test;
 
 pub(super) use check::{Check, FailOn, Format};
 pub(super) use init::Init;
+pub(super) use local::{Local, LocalRun, Wanted};
 pub(super) use running::{Attach, Limit, PsExec, RunDetached};
 pub(super) use test::{Guard, Test, Tested};
 
@@ -44,9 +46,9 @@ const STYLES: Styles = Styles::styled()
     disable_help_subcommand = true,
     max_term_width = 100,
     after_help = "Exit codes: 0 ok, 1 the command failed, 2 usage or unreadable project, 3 build, 4 release phase,\n\
-                  5 a dyno did not boot, 6 no container engine, 7 check or --fail-on, 8 a push was refused or failed,\n\
+                  5 a dyno did not boot, 6 no engine for it, 7 check or --fail-on, 8 a push was refused or failed,\n\
                   124 a time limit ran out, 130 interrupted after a clean stop.\n\n\
-                  Start with `dynosim up` in a folder with a Dockerfile or a heroku.yml."
+                  Start with `dynosim up` in a folder with a Dockerfile, a heroku.yml or a Procfile."
 )]
 pub(super) struct Cli {
     #[command(flatten)]
@@ -77,8 +79,8 @@ pub(super) struct Common {
     /// Replace $NAME in .env values, which Heroku's tools do not
     #[arg(long, global = true, help_heading = "Project")]
     pub(super) env_interpolate: bool,
-    /// Container engine: docker, podman, a context's name, or a URL such as unix:///run/docker.sock
-    #[arg(long, value_name = "ENGINE", global = true, help_heading = "Engine")]
+    /// Engine: docker, podman, a context's name, a URL such as unix:///run/docker.sock; or native, without images
+    #[arg(long, value_name = "ENGINE", env = "DYNOSIM_ENGINE", global = true, help_heading = "Engine")]
     pub(super) engine: Option<String>,
     /// JSON on stdout: one object per line, lists and objects as Heroku's API has them
     #[arg(long, global = true, help_heading = "Output")]
@@ -86,6 +88,9 @@ pub(super) struct Common {
     /// No colour
     #[arg(long, global = true, help_heading = "Output")]
     pub(super) no_color: bool,
+    /// What `local` asks for besides.
+    #[arg(skip)]
+    pub(super) local: Option<Wanted>,
 }
 
 /// The short form of `--name`, where `-n` is free: `logs -n` is a number of lines, as in the Heroku CLI.
@@ -103,6 +108,17 @@ pub(super) enum Command {
     /// Builds the image of each process type, runs the release phase, starts the dynos and puts the router in front.
     /// Every line of the app and the platform is printed as `heroku logs` prints it.
     Up(Up),
+    /// Run a Procfile's processes without images, with the options of `heroku local`
+    ///
+    /// The same as `up --engine native` with the Procfile alone. -e is read instead of .env.
+    #[command(
+        alias = "local:start",
+        after_help = "Examples: dynosim local\n          dynosim local web\n          dynosim local web=1,worker=2 -p 7000"
+    )]
+    Local(Box<Local>),
+    /// Run a command with the app's config vars, without an image, with the options of `heroku local:run`
+    #[command(name = "local:run", after_help = "Example: dynosim local:run bin/migrate")]
+    LocalRun(Box<LocalRun>),
     /// Show the log of a running `up`; Ctrl-C leaves, and the app goes on
     Attach(Attach),
     /// Show the running app on the whole screen: dynos, releases, log, and keys that steer it
@@ -198,6 +214,8 @@ impl Command {
     pub(super) fn instance(&self) -> Option<&str> {
         let instance = match self {
             Self::Up(args) => &args.instance,
+            Self::Local(args) => &args.instance,
+            Self::LocalRun(args) => &args.instance,
             Self::Down(args) => &args.instance,
             Self::Build(args) => &args.instance,
             Self::Check(args) => &args.instance,
@@ -232,6 +250,9 @@ pub(super) struct Up {
     /// How many dynos of which type: web=2,worker=1
     #[arg(value_name = "TYPE=N", value_delimiter = ',', value_parser = quantity)]
     pub(super) quantities: Vec<(ProcessType, u32)>,
+    /// Only the named types run.
+    #[arg(skip)]
+    pub(super) only_named: bool,
     /// Run in the background: return once the app is released and its router listens
     #[arg(short = 'd', long)]
     pub(super) detach: bool,
@@ -387,6 +408,12 @@ pub(super) struct Rules {
     /// With a read-only file system: this path is writable, its contents gone with the dyno; may be given again
     #[arg(long, value_name = "PATH", value_parser = absolute)]
     pub(super) writable: Vec<String>,
+    /// Give dynos this variable of the environment here, below the app's own config vars; may be given again
+    #[arg(long, value_name = "NAME", value_parser = passed)]
+    pub(super) pass: Vec<String>,
+    /// Deny dynos every port but $PORT (native engine, Linux with Landlock)
+    #[arg(long)]
+    pub(super) strict_ports: bool,
     /// Dyno size of all types: basic, standard-1x, standard-2x, performance-m, …
     #[arg(short = 's', long, value_name = "SIZE", value_parser = size)]
     pub(super) size: Option<DynoSize>,
@@ -416,7 +443,7 @@ pub(super) enum Fs {
     Ephemeral,
 }
 
-fn quantity(text: &str) -> Result<(ProcessType, u32), String> {
+pub(super) fn quantity(text: &str) -> Result<(ProcessType, u32), String> {
     let (name, number) = text.split_once(['=', '@']).ok_or_else(|| {
         let port = text.parse::<u16>().is_ok();
         if port {
@@ -447,6 +474,21 @@ fn absolute(text: &str) -> Result<String, String> {
         Ok(clean.to_owned())
     } else {
         Err("write an absolute path inside the dyno, below /, as /app/tmp".into())
+    }
+}
+
+/// The name of a variable that is set here.
+fn passed(name: &str) -> Result<String, String> {
+    if ["PORT", "DYNO"].contains(&name) {
+        return Err("the platform sets it for each dyno".into());
+    }
+    if name.is_empty() || name.contains('=') {
+        return Err("write the name alone; its value is the one it has here".into());
+    }
+    match std::env::var(name) {
+        Ok(_) => Ok(name.to_owned()),
+        Err(std::env::VarError::NotPresent) => Err("it is not set here".into()),
+        Err(std::env::VarError::NotUnicode(_)) => Err("its value is not UTF-8".into()),
     }
 }
 

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 pub(super) async fn run(session: &Session, args: Build) -> Result<ExitCode, PlatformError> {
     let sources = session.sources(&args.how, Severity::Note)?;
-    let project = session.project(sources).await?;
+    let project = session.project_of_images(sources).await?;
     let wanted = wanted(&project.app, &args.types)?;
     let interrupt = session.interrupt()?;
     let options = args.how.options();

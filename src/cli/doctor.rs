@@ -4,11 +4,13 @@ use super::printer::Printer;
 use super::session::{Session, config_base, environment};
 use crate::clock::Clock;
 use crate::dyno::explain::bytes;
-use crate::engine::{Engine, EngineError, EngineFacts};
+use crate::engine::{EngineError, EngineFacts};
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::authority::Authority;
+use crate::platform::engines::Why;
 use crate::platform::{port, trust};
 use serde_json::json;
+use std::path::Path;
 use std::process::ExitCode;
 
 pub(super) async fn run(session: &Session) -> ExitCode {
@@ -40,24 +42,41 @@ pub(super) async fn run(session: &Session) -> ExitCode {
     if let Some((ok, text)) = authority(&session.clock) {
         say(ok, "https", &text);
     }
-    let engine = session.engine(&folder).await;
-    let code = match &engine {
-        Ok(engine) => {
-            engine_lines(engine.facts(), &mut say);
-            if good { Code::Ok } else { Code::Failed }
-        }
-        Err(error) => {
-            say(false, "engine", &error.to_string());
-            if let EngineError::Unreachable { tried } = error {
-                for line in tried {
-                    say(false, "tried", line);
-                }
-            }
-            Code::Engine
-        }
-    };
+    let code = engines(session, &folder, &mut say).await;
+    let code = if code == Code::Ok && !good { Code::Failed } else { code };
     hint(printer, code);
     super::code(code)
+}
+
+/// The container engine, and the native one; which of them an app with images would be on.
+async fn engines(session: &Session, folder: &Path, say: &mut impl FnMut(bool, &str, &str)) -> Code {
+    let chosen = match session.any_engine(folder).await {
+        Ok(chosen) => chosen,
+        Err(error) => {
+            unreachable(&error, false, say);
+            return Code::Engine;
+        }
+    };
+    if let Some(Why::NoneAnswers(tried)) = &chosen.native {
+        unreachable(&EngineError::Unreachable { tried: tried.clone() }, true, say);
+    }
+    engine_lines(chosen.engine.facts(), say);
+    if chosen.native.is_some() {
+        say(true, "images", "none: `up` runs Procfiles, heroku.yml's `run` and CMDs with this machine's own programs");
+    } else {
+        say(true, "native", "runs an app of a Procfile alone, and any with --engine native");
+    }
+    Code::Ok
+}
+
+/// What was looked for; an error unless something else takes its place.
+fn unreachable(error: &EngineError, replaced: bool, say: &mut impl FnMut(bool, &str, &str)) {
+    say(replaced, "docker", &error.to_string());
+    if let EngineError::Unreachable { tried } = error {
+        for line in tried {
+            say(replaced, "tried", line);
+        }
+    }
 }
 
 /// The local certificate authority, if `up --https` has made one.
@@ -73,15 +92,21 @@ fn authority(clock: &Clock) -> Option<(bool, String)> {
 }
 
 fn engine_lines(facts: &EngineFacts, say: &mut impl FnMut(bool, &str, &str)) {
-    say(true, "engine", &format!("{} {} (API {}), {}", facts.product, facts.version, facts.api, facts.platform));
-    say(true, "socket", &facts.address);
-    say(true, "builder", &facts.builder);
+    if facts.native {
+        say(true, "engine", &format!("{} {}, {}", facts.product, facts.version, facts.platform));
+    } else {
+        say(true, "engine", &format!("{} {} (API {}), {}", facts.product, facts.version, facts.api, facts.platform));
+        say(true, "socket", &facts.address);
+        say(true, "builder", &facts.builder);
+    }
     match &facts.init_missing {
         None => say(true, "init", "dynosim's own"),
         Some(why) => say(true, "init", &format!("the engine's own, approximate: {why}")),
     }
     let swap = if facts.swap { "swap" } else { "no swap" };
-    say(true, "cgroup", &format!("{}, {swap}", facts.cgroup));
+    if !facts.cgroup.is_empty() {
+        say(true, "cgroup", &format!("{}, {swap}", facts.cgroup));
+    }
     if let Some((free, all)) = facts.disk {
         // Below this, builds begin to fail in ways that do not say so.
         let enough = free > 1_000_000_000;
@@ -94,6 +119,7 @@ fn engine_lines(facts: &EngineFacts, say: &mut impl FnMut(bool, &str, &str)) {
 
 fn hint(printer: Printer, code: Code) {
     if code == Code::Engine && !printer.json {
-        printer.err("help: start Docker, Colima or Podman's API socket, or name it with --engine or DOCKER_HOST");
+        printer
+            .err("help: start it, name another with --engine or DOCKER_HOST, or run without images: --engine native");
     }
 }

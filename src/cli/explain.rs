@@ -131,7 +131,9 @@ fn picture(
     let name = DynoName::new(process_type.clone(), 1);
     let size = args.rules.size.or_else(|| app.formation.get(process_type).map(|scale| scale.size));
     let port = process_type.is_web().then_some(0);
-    let env = environment::of(&runnable.image, &app.config, None, &name, port);
+    let config = args.rules.passed().under(&app.config);
+    let env = environment::of(&runnable.image, &config, None, &name, port);
+    let native = project.engine.facts().native;
     let mut notes: Vec<String> = runnable.launch.notes.iter().map(ToString::to_string).collect();
     notes.extend(slate::image_notes(&runnable.image));
     Picture {
@@ -139,7 +141,7 @@ fn picture(
         image: image_rows(project, image_of, &runnable.image),
         launch: (*runnable.launch).clone(),
         dyno: dyno_rows(args, process_type, &runnable.image, size.unwrap_or(DynoSize::BASIC)),
-        env: env_rows(&env, args.show_values),
+        env: env_rows(&env, args.show_values, native),
         notes,
     }
 }
@@ -149,7 +151,8 @@ fn image_rows(project: &Project, image_of: &ProcessType, image: &ImageFacts) -> 
     let mut rows = vec![("image", image.id.clone())];
     if let Some(build) = app.builds.get(image_of) {
         let file = build.dockerfile.strip_prefix(&app.root).unwrap_or(&build.dockerfile);
-        rows.push(("built from", format!("{} for {image_of}", file.display())));
+        let how = if project.engine.facts().native { "runs by" } else { "built from" };
+        rows.push((how, format!("{} for {image_of}", file.display())));
         if let Some(target) = &build.target {
             rows.push(("target", target.clone()));
         }
@@ -191,7 +194,7 @@ fn dyno_rows(
     rows
 }
 
-fn env_rows(env: &ConfigVars, show: bool) -> Vec<(String, String, String)> {
+fn env_rows(env: &ConfigVars, show: bool, native: bool) -> Vec<(String, String, String)> {
     env.iter()
         .map(|(name, var)| {
             let value = match (name, show || is_public(&var.origin)) {
@@ -199,7 +202,12 @@ fn env_rows(env: &ConfigVars, show: bool) -> Vec<(String, String, String)> {
                 (_, true) => var.value.clone(),
                 (_, false) => masked(&var.value),
             };
-            (name.to_owned(), value, var.origin.to_string())
+            let origin = match &var.origin {
+                Origin::Image if native && ["HOME", "PATH"].contains(&name) => "this machine".to_owned(),
+                Origin::Image if native => "ENV of the Dockerfile".to_owned(),
+                origin => origin.to_string(),
+            };
+            (name.to_owned(), value, origin)
         })
         .collect()
 }
@@ -275,9 +283,9 @@ mod tests {
         let mut env = ConfigVars::new();
         env.set("API_KEY", "hunter2", Origin::EnvFile(".env".into(), 1));
         env.set("PATH", "/usr/bin", Origin::Image);
-        let shown = format!("{:?}", env_rows(&env, false));
+        let shown = format!("{:?}", env_rows(&env, false, false));
         assert!(!shown.contains("hunter2") && shown.contains("/usr/bin"), "{shown}");
-        assert!(format!("{:?}", env_rows(&env, true)).contains("hunter2"));
+        assert!(format!("{:?}", env_rows(&env, true, false)).contains("hunter2"));
         assert_eq!(masked(""), "(empty)");
     }
 }

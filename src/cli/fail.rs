@@ -14,7 +14,7 @@ pub(super) fn report(printer: Printer, error: &PlatformError) -> ExitCode {
         printer.out(&json!({"event": "error", "error": error.to_string(), "exit_code": code as u8}).to_string());
     }
     match error {
-        PlatformError::Project(findings) => {
+        PlatformError::Project(findings) | PlatformError::NotNative(findings) => {
             for finding in findings {
                 printer.err(finding.render(printer.err_colour).trim_end());
             }
@@ -57,7 +57,8 @@ fn unreachable(printer: Printer, tried: &[String]) {
     }
     printer.err(&format!(
         " {} start Docker (`sudo systemctl start docker`, or Docker Desktop, Colima, Podman with its API socket),\n       \
-         or name it with --engine or DOCKER_HOST; to install one: https://docs.docker.com/engine/install/",
+         or name it with --engine or DOCKER_HOST; to install one: https://docs.docker.com/engine/install/\n       \
+         or run without images: --engine native",
         printer.paint(6, "help:")
     ));
 }

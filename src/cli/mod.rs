@@ -48,6 +48,7 @@ mod up;
 mod view;
 mod wait;
 
+use crate::engine::native;
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
 use crate::platform::trial::guard;
@@ -61,6 +62,11 @@ use std::process::ExitCode;
 
 /// Runs the command that `args` name (the program's own name first) and returns its exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    // Before any thread is started, which is what it takes to enter another user space.
+    if args.get(1).is_some_and(|word| word == native::LAUNCHER) {
+        return ExitCode::from(u8::try_from(native::launcher()).unwrap_or(1));
+    }
     let mut command = spelling::grouped(Cli::command());
     let args = spelling::joined(args, &command);
     let read = command.try_get_matches_from_mut(args).and_then(|matches| Cli::from_arg_matches(&matches));
@@ -96,6 +102,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError> {
     let Cli { mut common, background, command } = cli;
+    let command = match command {
+        Command::Local(args) => Command::Up(args.into_up(&mut common)),
+        Command::LocalRun(args) => Command::Run(args.into_run(&mut common)),
+        command => command,
+    };
     common.name = common.name.or_else(|| command.instance().map(str::to_owned));
     let mut session = Session::new(common, printer);
     if let Command::Up(args) = &command
@@ -130,7 +141,7 @@ async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError>
         Command::Ship(args) => push::run(&session, args).await,
         Command::Trust(args) => trust::run(&session, args).await,
         Command::Doctor => Ok(doctor::run(&session).await),
-        Command::Completion { .. } => Ok(ExitCode::SUCCESS),
+        Command::Local(_) | Command::LocalRun(_) | Command::Completion { .. } => Ok(ExitCode::SUCCESS),
     };
     // What was found out on the way is said before the error that ended it.
     session.finish_news().await;

@@ -4,9 +4,9 @@ use super::background::{self, Background};
 use super::check;
 use super::printer::Printer;
 use super::pushing::{self, Pushes};
-use crate::diagnostic::Severity;
 use crate::dyno::explain::{bytes, count};
 use crate::engine::{BuildEvent, BuildStep, Swept};
+use crate::platform::engines::{NATIVE, Natively};
 use crate::platform::report::{News, PushStep};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -67,11 +67,9 @@ impl Board {
         }
         match news {
             News::Finding(finding) => self.line(finding.render(self.printer.err_colour).trim_end()),
-            News::Checked(checked) => {
-                if let Some(text) = check::summary(&checked) {
-                    let sign = self.printer.paint(if checked.count(Severity::Error) > 0 { 1 } else { 3 }, "!");
-                    self.line(&format!("{sign} {:<8} {text}", "check"));
-                }
+            News::Checked(noticed) => {
+                let sign = self.printer.paint(if noticed.error { 1 } else { 3 }, "!");
+                self.line(&format!("{sign} {:<8} {}", "check", noticed.line));
             }
             News::Note(text) => self.line(&format!("{} {text}", self.printer.paint(3, "note:"))),
             News::Warning(text) => self.line(&format!("{} {text}", self.printer.paint(3, "warning:"))),
@@ -85,6 +83,7 @@ impl Board {
                 let note = self.printer.paint(3, "note:");
                 self.line(&format!("{note} removed what a killed run left behind: {}", what(swept)));
             }
+            News::Native(natively) => self.natively(&natively),
             News::BuildStarted { label } => self.begin(&label),
             News::BuildProgress { label, event } => self.progress(&label, &event),
             News::BuildDone { label, image, size, took, steps } => {
@@ -133,6 +132,16 @@ impl Board {
                 self.job = None;
             }
             News::Stopped | News::Settled(_) | News::End => self.clear(),
+        }
+    }
+
+    /// Which engine it is, what is not as on Heroku, and how to get the other.
+    fn natively(&self, Natively { why, approximate }: &Natively) {
+        self.done("engine", &format!("native: this machine's own programs under dyno rules, {}", why.words()));
+        let note = self.printer.paint(3, "note:");
+        self.line(&format!("{note} there is no image: libraries and versions are this machine's; {}", why.other()));
+        for text in approximate {
+            self.line(&format!("{note} approximate: {text}"));
         }
     }
 
@@ -230,7 +239,12 @@ impl Board {
 
 /// `2 containers, 1 network`.
 fn what(swept: Swept) -> String {
-    let kinds = [(swept.containers, "container"), (swept.volumes, "volume"), (swept.networks, "network")];
+    let kinds = [
+        (swept.dynos, "dyno"),
+        (swept.containers, "container"),
+        (swept.volumes, "volume"),
+        (swept.networks, "network"),
+    ];
     let some = kinds.into_iter().filter(|(number, _)| *number > 0);
     some.map(|(number, kind)| count(number, kind)).collect::<Vec<_>>().join(", ")
 }
@@ -254,15 +268,22 @@ fn as_json(news: &News) -> Option<Value> {
             "line": finding.line(),
             "help": finding.help,
         }),
-        News::Checked(checked) => check::event(checked)?,
+        News::Checked(noticed) => check::event(noticed)?,
         News::Note(text) => json!({"event": "note", "text": text}),
         News::Warning(text) => json!({"event": "warning", "text": text}),
         News::Pushed(landed) => pushing::as_json(landed),
         News::Swept(swept) => json!({
             "event": "swept",
+            "dynos": swept.dynos,
             "containers": swept.containers,
             "volumes": swept.volumes,
             "networks": swept.networks,
+        }),
+        News::Native(natively) => json!({
+            "event": "engine",
+            "engine": NATIVE,
+            "why": natively.why.words(),
+            "approximate": natively.approximate,
         }),
         News::BuildStarted { label } => json!({"event": "build-started", "types": label}),
         News::BuildProgress { label, event } => return step_json(label, event),
@@ -336,6 +357,7 @@ mod tests {
 
     #[test]
     fn only_what_was_removed_is_named() {
-        assert_eq!(what(Swept { containers: 2, volumes: 0, networks: 1 }), "2 containers, 1 network");
+        assert_eq!(what(Swept { containers: 2, networks: 1, ..Swept::default() }), "2 containers, 1 network");
+        assert_eq!(what(Swept { dynos: 1, ..Swept::default() }), "1 dyno");
     }
 }

@@ -24,6 +24,7 @@ pub(super) async fn run(session: &Session, args: Run) -> Result<ExitCode, Platfo
     let app_runs = state.holder().map_err(PlatformError::io("look for a running up"))?.is_some();
     let (run, _alive) = state.open_run(&session.clock).await.map_err(PlatformError::io("register the run"))?;
     let project = session.project(sources).await?;
+    args.rules.allowed_on(project.engine.as_ref())?;
     if !app_runs {
         project.sweep().await?;
     }

@@ -42,7 +42,11 @@ fn list(printer: Printer) {
     for chapter in parity::CHAPTERS.iter() {
         printer.out(&bold(printer, chapter.name));
         for rule in chapter.rules {
-            let kept: String = Engine::ALL.iter().map(|engine| format!("  {:<11}", rule.on(*engine).word())).collect();
+            let kept = Engine::ALL
+                .iter()
+                .map(|engine| format!("  {:<11}", rule.on(*engine).word()))
+                .collect::<Vec<_>>()
+                .concat();
             let head = format!("{:<width$}{kept}  ", rule.id);
             printer.out_all(&wrapped(&said(rule), &head, &" ".repeat(head.chars().count())));
         }

@@ -4,7 +4,7 @@ use super::args::PsExec;
 use super::one_off::write_output;
 use super::session::Session;
 use super::terminal::{self, Raw};
-use crate::engine::{Console, Engine, Guest, Inside};
+use crate::engine::{Console, Guest, Inside};
 use crate::platform::PlatformError;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(super) async fn run(session: &Session, args: PsExec) -> Result<ExitCode, Pla
     let place = session.place()?;
     let identity = place.identity()?;
     let state = place.state(&identity)?;
-    let engine = session.engine(&state.file("engine")).await?;
+    let engine = session.engine_of(&state).await?;
     let dyno = args.dyno.unwrap_or(args.which);
     let Some(inside) = engine.enter(&identity.id, &dyno).await? else {
         return Err(not_there(&dyno, &engine.dynos(&identity.id).await?));

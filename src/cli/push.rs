@@ -42,7 +42,7 @@ pub(super) async fn run(session: &Session, command: Ship) -> Result<ExitCode, Pl
 
 async fn tag(session: &Session, args: TagImages) -> Result<(), PlatformError> {
     let target = target(&args.registry, &args.at.app)?;
-    let project = session.project(session.sources(&BuildArgs::usual(), Severity::Warning)?).await?;
+    let project = session.project_of_images(session.sources(&BuildArgs::usual(), Severity::Warning)?).await?;
     let allow = args.untested.allow_untested;
     let done = push::tag(&project, &target, &args.version, &args.types, allow).await?;
     for one in done {
@@ -60,7 +60,7 @@ async fn tag(session: &Session, args: TagImages) -> Result<(), PlatformError> {
 async fn push(session: &Session, args: Push) -> Result<(), PlatformError> {
     refuse_builds(&args)?;
     let target = target(&args.registry, &args.at.app)?;
-    let project = session.project(session.sources(&BuildArgs::usual(), Severity::Warning)?).await?;
+    let project = session.project_of_images(session.sources(&BuildArgs::usual(), Severity::Warning)?).await?;
     let wish = Wish {
         types: args.types,
         version: args.version,
@@ -103,11 +103,11 @@ fn refuse_builds(args: &Push) -> Result<(), PlatformError> {
 async fn pull(session: &Session, args: Pull) -> Result<(), PlatformError> {
     let target = target(&args.registry, &args.at.app)?;
     let folder = session.place()?.state_base.join("engine");
-    let engine = session.engine(&folder).await?;
+    let engine = session.containers(&folder).await?;
     let tag = args.tag.unwrap_or_else(Tag::latest);
     let sign_ins = sign_ins(session)?;
     for process_type in &args.types {
-        let pulled = push::pull(&engine, &target, process_type, &tag, &sign_ins, Patience::default()).await?;
+        let pulled = push::pull(engine.as_ref(), &target, process_type, &tag, &sign_ins, Patience::default()).await?;
         if session.printer.json {
             let line =
                 json!({"event": "pulled", "type": process_type.as_str(), "name": pulled.name, "image": pulled.image.0});

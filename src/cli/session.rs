@@ -6,21 +6,27 @@ use super::news;
 use super::printer::Printer;
 use super::signals;
 use crate::clock::Clock;
-use crate::diagnostic::Severity;
-use crate::engine::docker::{self, DockerEngine};
-use crate::engine::{EngineError, Filesystem};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::engine::inside::USUAL_PATH;
+use crate::engine::{Engine, EngineError, Filesystem};
 use crate::manifest::{EnvFileOption, LoadOptions};
+use crate::model::app::App;
+use crate::model::config_vars::{ConfigVars, Origin};
 use crate::model::launch::LaunchOptions;
 use crate::platform::PlatformError;
 use crate::platform::builds::BuildOptions;
 use crate::platform::check;
 use crate::platform::control::Reload;
 use crate::platform::deploy::DynoRules;
+use crate::platform::engines::{self, Chosen, Kind, NATIVE, Used, Wish};
 use crate::platform::interrupt::{self, Interrupt};
+use crate::platform::native::fitted;
 use crate::platform::project::{Place, Project, Sources};
 use crate::platform::report::{News, Reporter};
+use crate::platform::state::StateDir;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -32,6 +38,8 @@ pub(super) struct Session {
     pub(super) report: Reporter,
     /// Set in the background of an `up -d`.
     pub(super) background: Option<Background>,
+    /// The engine that was chosen has no images.
+    native: Arc<AtomicBool>,
     news: Option<mpsc::UnboundedReceiver<News>>,
     shown: Option<JoinHandle<()>>,
 }
@@ -39,7 +47,8 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(common: Common, printer: Printer) -> Self {
         let (report, news) = Reporter::new();
-        Self { common, printer, clock: Clock::system(), report, background: None, news: Some(news), shown: None }
+        let (clock, native) = (Clock::system(), Arc::default());
+        Self { common, printer, clock, report, background: None, native, news: Some(news), shown: None }
     }
 
     /// Listens for Ctrl-C, SIGTERM and SIGHUP from now on.
@@ -93,8 +102,10 @@ impl Session {
         let place = self.place()?;
         let sources = Sources::read(&place, self.load_options(&place, build)?, &self.clock)?;
         sources.tell(&self.report, least);
-        if least == Severity::Note {
-            self.report.tell(News::Checked(Arc::new(check::quick(&sources.loaded))));
+        if least == Severity::Note
+            && let Some(noticed) = super::check::noticed(&check::quick(&sources.loaded))
+        {
+            self.report.tell(News::Checked(noticed));
         }
         Ok(sources)
     }
@@ -103,10 +114,11 @@ impl Session {
     pub(super) fn reload(&self, build: &BuildArgs) -> Result<Reload, PlatformError> {
         let place = self.place()?;
         let (options, clock) = (self.load_options(&place, build)?, self.clock.clone());
+        let native = Arc::clone(&self.native);
         Ok(Arc::new(move || {
             let sources = Sources::read(&place, options.clone(), &clock)?;
             sources.loaded.require_config().map_err(PlatformError::Project)?;
-            Ok(sources.loaded.app)
+            Ok(fit(&native, sources.loaded.app))
         }))
     }
 
@@ -114,14 +126,20 @@ impl Session {
     pub(super) fn reload_lenient(&self, build: &BuildArgs) -> Result<Reload, PlatformError> {
         let place = self.place()?;
         let (options, clock) = (self.load_options(&place, build)?, self.clock.clone());
-        Ok(Arc::new(move || Ok(Sources::read(&place, options.clone(), &clock)?.loaded.app)))
+        let native = Arc::clone(&self.native);
+        Ok(Arc::new(move || Ok(fit(&native, Sources::read(&place, options.clone(), &clock)?.loaded.app))))
     }
 
     pub(super) fn load_options(&self, place: &Place, build: &BuildArgs) -> Result<LoadOptions, PlatformError> {
+        let procfile = self.common.local.as_ref().and_then(|local| local.procfile.as_deref());
         Ok(LoadOptions {
             root: place.folder.clone(),
             recursive: self.common.recursive,
             env_files: self.common.env.iter().map(|path| env_file(path)).collect::<Result<_, _>>()?,
+            without_dot_env: self.common.local.is_some() && !self.common.env.is_empty(),
+            procfile: procfile.map(env_file).transpose()?,
+            procfile_alone: self.common.local.is_some(),
+            start_command: self.common.local.as_ref().and_then(|local| local.start_command.clone()),
             interpolate: self.common.env_interpolate,
             build_args: build.args.iter().cloned().collect(),
             context_path: build.context_path.as_deref().map(absolute).transpose()?,
@@ -129,24 +147,127 @@ impl Session {
         })
     }
 
-    /// Finds the engine; `folder` is where it keeps files that dynos see.
-    pub(super) async fn engine(&self, folder: &Path) -> Result<DockerEngine, EngineError> {
-        docker::find(self.common.engine.as_deref(), &environment, folder).await
+    /// What the choice of an engine depends on, but for the project; `folder` is where engines keep files.
+    fn wish<'a>(&'a self, folder: &'a Path) -> Wish<'a> {
+        let requested = self.common.engine.as_deref().filter(|name| !name.is_empty());
+        Wish { requested, env: &environment, files: folder, only_procfile: false, running: None }
+    }
+
+    /// Chooses the engine without a project.
+    pub(super) async fn any_engine(&self, folder: &Path) -> Result<Chosen, EngineError> {
+        engines::choose(&self.wish(folder)).await
+    }
+
+    /// The engine that the app's dynos are on, or were last.
+    pub(super) async fn engine_of(&self, state: &StateDir) -> Result<Arc<dyn Engine>, EngineError> {
+        let (folder, running) = (state.file("engine"), engine_used(state));
+        Ok(engines::choose(&Wish { running, ..self.wish(&folder) }).await?.engine)
+    }
+
+    /// The native engine, for what it may have left of the app.
+    pub(super) async fn native_engine(&self, state: &StateDir) -> Result<Arc<dyn Engine>, EngineError> {
+        engines::native(&state.file("engine")).await
+    }
+
+    /// The container engine, for what it may have left of the app; `None` where none answers and none was used.
+    pub(super) async fn containers_of(&self, state: &StateDir) -> Result<Option<Arc<dyn Engine>>, EngineError> {
+        let folder = state.file("engine");
+        let wish = self.wish(&folder);
+        if wish.requested == Some(NATIVE) {
+            return Ok(None);
+        }
+        match engines::containers(&wish).await {
+            Err(EngineError::Unreachable { .. })
+                if wish.requested.is_none() && engine_used(state) == Some(Kind::Native) =>
+            {
+                Ok(None)
+            }
+            found => found.map(Some),
+        }
+    }
+
+    /// An engine of containers, for what images are needed for.
+    pub(super) async fn containers(&self, folder: &Path) -> Result<Arc<dyn Engine>, PlatformError> {
+        let wish = self.wish(folder);
+        if wish.requested == Some(NATIVE) {
+            return Err(no_images());
+        }
+        Ok(engines::containers(&wish).await?)
     }
 
     /// Puts an engine under a project that was read.
     pub(super) async fn project(&self, sources: Sources) -> Result<Arc<Project>, PlatformError> {
-        let engine = self.engine(&sources.state.file("engine")).await?;
-        Ok(Arc::new(Project {
-            app: sources.loaded.app,
+        let folder = sources.state.file("engine");
+        let runs = sources.state.holder().map_err(PlatformError::io("look for a running up"))?;
+        // Its own lock is what an `up` finds here.
+        let running = runs.filter(|holder| holder.pid != std::process::id()).and_then(|_| engine_used(&sources.state));
+        let only_procfile = sources.loaded.app.only_procfile;
+        let chosen = engines::choose(&Wish { only_procfile, running, ..self.wish(&folder) }).await?;
+        if only_procfile && chosen.native.is_none() {
+            return Err(only_native(&sources));
+        }
+        if running.is_none() {
+            let mut used = Used::open(sources.state.file("engine.json"));
+            used.value = Some(if chosen.native.is_some() { Kind::Native } else { Kind::Containers });
+            used.save().map_err(PlatformError::io("write down the engine"))?;
+        }
+        self.native.store(chosen.native.is_some(), Ordering::Relaxed);
+        if let Some(natively) = chosen.natively() {
+            self.report.tell(News::Native(natively));
+        }
+        Ok(Arc::new(self.on(sources, chosen.engine)))
+    }
+
+    /// The same for what needs images.
+    pub(super) async fn project_of_images(&self, sources: Sources) -> Result<Arc<Project>, PlatformError> {
+        if sources.loaded.app.only_procfile {
+            return Err(only_native(&sources));
+        }
+        let engine = self.containers(&sources.state.file("engine")).await?;
+        Ok(Arc::new(self.on(sources, engine)))
+    }
+
+    fn on(&self, sources: Sources, engine: Arc<dyn Engine>) -> Project {
+        Project {
+            app: self.fit(sources.loaded.app),
             identity: sources.identity,
             state: sources.state,
-            engine: Arc::new(engine),
+            engine,
             clock: self.clock.clone(),
             report: self.report.clone(),
             user: user(),
-        }))
+        }
     }
+
+    fn fit(&self, app: App) -> App {
+        fit(&self.native, app)
+    }
+}
+
+/// What the app's dynos were last started on.
+fn engine_used(state: &StateDir) -> Option<Kind> {
+    Used::open(state.file("engine.json")).value
+}
+
+/// With the native engine, what runs in place of each image.
+fn fit(native: &AtomicBool, app: App) -> App {
+    if !native.load(Ordering::Relaxed) {
+        return app;
+    }
+    fitted(app, &environment("PATH").unwrap_or_else(|| USUAL_PATH.to_owned()))
+}
+
+/// A Procfile alone, on an engine that needs images.
+fn only_native(sources: &Sources) -> PlatformError {
+    let title = format!("{} has a Procfile alone, of which no image can be made", sources.identity.root.display());
+    let help = "leave --engine out, and it runs without images; or write a Dockerfile: `dynosim init` can do that";
+    PlatformError::Project(vec![Diagnostic::error(title).help(help)])
+}
+
+/// Something that needs images, on the engine that has none.
+fn no_images() -> PlatformError {
+    let title = "this needs images, and the native engine has none";
+    PlatformError::NotNative(vec![Diagnostic::error(title).help("leave --engine native out, or use --engine docker")])
 }
 
 /// A variable of the host's environment. Read for dynosim's own use only: it never reaches a dyno.
@@ -201,6 +322,21 @@ impl BuildArgs {
 }
 
 impl Rules {
+    /// Refuses what this engine cannot hold dynos to.
+    pub(super) fn allowed_on(&self, engine: &dyn Engine) -> Result<(), PlatformError> {
+        let facts = engine.facts();
+        if !self.strict_ports || facts.strict_ports {
+            return Ok(());
+        }
+        let (why, help) = if facts.native {
+            ("the kernel here cannot deny ports: it takes Linux 6.7 or newer, with Landlock", "leave it out")
+        } else {
+            ("a container may bind any port of its own", "leave it out, or use --engine native")
+        };
+        let title = format!("--strict-ports is not possible on {}: {why}", facts.product);
+        Err(PlatformError::Project(vec![Diagnostic::error(title).help(help)]))
+    }
+
     pub(super) fn dynos(&self) -> DynoRules {
         let filesystem = match self.fs {
             Fs::ReadOnly => Filesystem::ReadOnly { writable: self.writable.clone() },
@@ -211,7 +347,20 @@ impl Rules {
             filesystem,
             metadata: self.metadata,
             runtime_metrics: self.log_runtime_metrics,
+            strict_ports: self.strict_ports,
+            passed: self.passed(),
         }
+    }
+
+    /// The variables of `--pass`, which are there: the command line was read with them.
+    pub(super) fn passed(&self) -> ConfigVars {
+        let mut passed = ConfigVars::new();
+        for name in &self.pass {
+            if let Ok(value) = std::env::var(name) {
+                passed.set(name, value, Origin::Passed);
+            }
+        }
+        passed
     }
 
     pub(super) fn launch(&self) -> LaunchOptions {

@@ -39,7 +39,7 @@ fn command_at(args: &[OsString]) -> Option<usize> {
 
 /// The help's groups. A command that is in none stands under the last.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("App", &["init", "up", "down", "build", "run", "logs", "open", "attach", "ui"]),
+    ("App", &["init", "up", "local", "local:run", "down", "build", "run", "logs", "open", "attach", "ui"]),
     ("Tests", &["check", "test", "tested"]),
     (
         "Dynos",

@@ -11,7 +11,9 @@ use super::{signals, stream};
 use crate::api::{Server, Serving, Subject};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::logs::{Logs, LogsOptions};
+use crate::model::app::App;
 use crate::model::exit_code::ExitCode as Code;
+use crate::model::process_type::ProcessType;
 use crate::platform::PlatformError;
 use crate::platform::control::Control;
 use crate::platform::down::{forget_request, was_asked};
@@ -38,7 +40,7 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
     let sources = session.sources(&args.build, Severity::Note)?;
     sources.loaded.require_config().map_err(PlatformError::Project)?;
     let options = UpOptions {
-        quantities: args.quantities.iter().cloned().collect(),
+        quantities: quantities(&args, &sources.loaded.app),
         size: args.rules.size,
         front: args.router.options(&args.rules.timeouts, || config_base(&environment)).map_err(wrong)?,
         build: args.build.options(),
@@ -78,6 +80,7 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
         project = session.project(sources) => project?,
         _ = interrupt.wanted() => return Err(PlatformError::Interrupted),
     };
+    args.rules.allowed_on(project.engine.as_ref())?;
     let logs = Logs::open(&state.file("journal"), session.clock.clone(), LogsOptions::default())
         .map_err(PlatformError::io("open the log"))?;
     stream::watch_journal(&logs, session.report.clone());
@@ -133,6 +136,17 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
         printed.finish().await;
     }
     result.map(|why| super::code(ending(&why, verdict)))
+}
+
+/// What the command line says of the formation.
+fn quantities(args: &Up, app: &App) -> BTreeMap<ProcessType, u32> {
+    let mut quantities: BTreeMap<ProcessType, u32> = args.quantities.iter().cloned().collect();
+    if args.only_named {
+        for process_type in app.processes.keys() {
+            quantities.entry(process_type.clone()).or_insert(0);
+        }
+    }
+    quantities
 }
 
 /// The code of an `up` that was stopped.

@@ -57,7 +57,6 @@ pub fn names(text: &str) -> Vec<&str> {
         rest = &rest[at + 1..];
         let (reference, used) = reference(rest);
         match reference {
-            Reference::None => {}
             Reference::Plain(name) | Reference::Odd(name) if !escaped => found.push(name),
             Reference::Default(name, word) | Reference::Alternative(name, word) if !escaped => {
                 found.push(name);

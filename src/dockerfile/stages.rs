@@ -80,13 +80,11 @@ impl Dockerfile {
                 return (chain, Base::Unknown);
             };
             let name = base.to_ascii_lowercase();
-            match stages[..at].iter().rposition(|stage| stage.name.as_deref() == Some(&name)) {
-                Some(earlier) => chain.push(earlier),
-                None => {
-                    chain.reverse();
-                    return (chain, Base::Image(base.clone()));
-                }
-            }
+            let Some(earlier) = stages[..at].iter().rposition(|stage| stage.name.as_deref() == Some(&name)) else {
+                chain.reverse();
+                return (chain, Base::Image(base.clone()));
+            };
+            chain.push(earlier);
         }
     }
 

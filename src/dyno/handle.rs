@@ -49,6 +49,8 @@ pub struct DynoPlan {
     pub metadata: Option<Metadata>,
     /// What it may write to.
     pub filesystem: Filesystem,
+    /// Deny every bind but that of `$PORT`.
+    pub strict_ports: bool,
     /// Write `log-runtime-metrics` lines.
     pub runtime_metrics: bool,
     /// Where output goes: to the log, or to whoever holds the other end.

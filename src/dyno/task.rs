@@ -213,7 +213,7 @@ impl Task {
         self.words.clear();
         let plan = &self.plan;
         let is_web = plan.kind == DynoKind::Formation && plan.name.process_type.is_web();
-        let port = is_web.then(|| plan.clock.random(limits::PORTS));
+        let port = is_web.then(|| plan.engine.port(plan.clock.random(limits::PORTS)));
         let uid = plan.clock.random(limits::UIDS);
         let env = environment::of(&plan.image, &plan.config, plan.metadata.as_ref(), &plan.name, port);
         let spec = DynoSpec {
@@ -227,6 +227,7 @@ impl Task {
             size: plan.size,
             filesystem: plan.filesystem.clone(),
             port,
+            strict_ports: plan.strict_ports,
             console: match &plan.attachment {
                 Attachment::Log => Console::Log,
                 Attachment::Client(console, _) | Attachment::Both(console, _) => *console,

@@ -1,5 +1,6 @@
 //! What is built, how a build goes on, and how one fails.
 
+use crate::model::image::ImageFacts;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ pub struct BuildPlan {
     pub label: String,
     /// The name the image gets: `dynosim/shop-3f9a1c227be4/web`.
     pub repository: String,
-    /// The Dockerfile, absolute.
+    /// The Dockerfile, absolute; of an app that has none, its Procfile.
     pub dockerfile: PathBuf,
     /// The context folder, absolute.
     pub context: PathBuf,
@@ -23,6 +24,9 @@ pub struct BuildPlan {
     pub platform: String,
     /// Build every step anew.
     pub no_cache: bool,
+    /// What an engine without images takes in place of one: command, environment and folder as the files have them, all
+    /// of this machine. Always there when [`EngineFacts::native`](super::EngineFacts::native) is.
+    pub native: Option<ImageFacts>,
 }
 
 /// Progress of a build.

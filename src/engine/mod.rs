@@ -23,8 +23,11 @@ pub mod build;
 pub mod context;
 pub mod docker;
 pub mod fake;
+mod files;
 pub mod inside;
+pub mod native;
 mod patch;
+mod reports;
 
 pub use build::{BuildEvent, BuildFailure, BuildPlan, BuildStep};
 pub use inside::{Guest, Inside};
@@ -63,6 +66,10 @@ pub trait Engine: Send + Sync + 'static {
     async fn tag(&self, image: &ImageId, repository: &str, tag: &str) -> Result<(), EngineError>;
     /// Fetches an image from a registry, with a login there if one is needed.
     async fn pull(&self, repository: &str, tag: &str, login: Option<&Login>) -> Result<ImageId, EngineError>;
+    /// The `$PORT` of a dyno: `proposed`, unless the engine knows that it cannot be bound.
+    fn port(&self, proposed: u16) -> u16 {
+        proposed
+    }
     /// Makes ready what all dynos of a run share (a network). May be called again; does nothing then.
     async fn open_run(&self, run: &RunIdentity) -> Result<(), EngineError>;
     /// Starts one dyno. Returns once it was started or could not be; everything later comes through `events`.
@@ -257,6 +264,9 @@ pub struct DynoSpec {
     pub filesystem: Filesystem,
     /// `$PORT`, for dynos that are watched for binding.
     pub port: Option<u16>,
+    /// Every bind but that of `$PORT` is denied (`--strict-ports`); only where the engine can
+    /// ([`EngineFacts::strict_ports`]).
+    pub strict_ports: bool,
     /// How it is connected to a terminal or pipe.
     pub console: Console,
 }
@@ -287,6 +297,8 @@ pub enum Console {
 /// What a sweep removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
+    /// Dynos without a container, by their processes.
+    pub dynos: usize,
     /// Containers, running or not.
     pub containers: usize,
     /// Volumes.
@@ -296,6 +308,14 @@ pub struct Swept {
 }
 
 impl Swept {
+    /// Counts more in.
+    pub fn add(&mut self, more: Self) {
+        self.dynos += more.dynos;
+        self.containers += more.containers;
+        self.volumes += more.volumes;
+        self.networks += more.networks;
+    }
+
     /// Whether there was nothing.
     pub fn is_nothing(self) -> bool {
         self == Self::default()
@@ -304,6 +324,7 @@ impl Swept {
 
 /// What an engine is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct EngineFacts {
     /// `Docker`, `Podman`, …
     pub product: String,
@@ -327,6 +348,11 @@ pub struct EngineFacts {
     pub swap: bool,
     /// Free and total bytes where the engine keeps its data, when that can be told.
     pub disk: Option<(u64, u64)>,
+    /// It runs this machine's own programs in the project's own folder: it has no images, and builds, exports and pulls
+    /// none.
+    pub native: bool,
+    /// It can deny every bind but that of `$PORT`.
+    pub strict_ports: bool,
     /// What is only approximate with this engine, each a sentence.
     pub approximations: Vec<String>,
 }
@@ -362,4 +388,13 @@ pub enum EngineError {
         /// The engine's words.
         reason: String,
     },
+}
+
+/// Lower-case hex digits.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

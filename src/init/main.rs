@@ -7,6 +7,7 @@
 //! ```text
 //! init log      grace=MS port=N alive=PATH -- PROGRAM [ARG...]
 //! init attached grace=MS        alive=PATH -- PROGRAM [ARG...]
+//! init keep child=PID
 //! ```
 //!
 //! - `log`: standard input carries commands from dynosim, standard error carries reports to it, standard output is
@@ -14,17 +15,30 @@
 //! - `attached`: the three streams, or the terminal, are the app's; there are no reports.
 //!
 //! `alive` is a file that dynosim keeps locked: once its lock is free, dynosim has died.
+//!
+//! Without a container, the native engine's words go with it:
+//!
+//! - `control=FD`: commands come and reports go through this socket, in both modes.
+//! - `machine`: the network is the machine's; only sockets of the dyno's own processes are told.
+//! - `proc`: the process space is new, and init mounts `/proc` for it, with capabilities that it then gives up.
+//! - `tree`: there is no process space of its own. Init adopts every orphan below it, and means those by "all".
+//! - `limit=BYTES`: resident and swapped bytes at which the dyno is killed, found by looking.
+//! - `keep`: the process outside of the dyno that waits for init, see `keeper`.
 
 // The few system calls that std has no words for; all of them are in `sys`.
 #![deny(unsafe_code)]
 
 mod findings;
+mod keeper;
+mod memory;
+mod mounts;
 mod processes;
 mod protocol;
 mod sockets;
 mod sys;
 mod tables;
 
+use processes::Reach;
 use protocol::Command;
 use std::ffi::OsString;
 use std::fs::File;
@@ -37,22 +51,40 @@ use sys::Signal;
 const BOOT_PACE: Duration = Duration::from_millis(20);
 const SLOW_BOOT_PACE: Duration = Duration::from_millis(100);
 const CALM_PACE: Duration = Duration::from_secs(1);
+/// Pace of looking at the memory, where the kernel does not watch its limit.
+const MEMORY_PACE: Duration = Duration::from_millis(200);
 
 fn main() {
-    let options = Options::parse(std::env::args_os().skip(1)).unwrap_or_else(|usage| {
+    let mut words = std::env::args_os().skip(1).peekable();
+    if words.peek().is_some_and(|word| word == "keep") {
+        keeper::keep(words.skip(1));
+    }
+    let options = Options::parse(words).unwrap_or_else(|usage| {
         eprintln!("dynosim init: {usage}");
         exit(125)
     });
+    sys::die_with_parent(options.reach);
+    if options.new_proc
+        && let Err(error) = mounts::new_proc()
+    {
+        eprintln!("dynosim init: /proc cannot be mounted: {error}");
+        exit(125)
+    }
     // The app runs as the same user: without this it could open our descriptors and forge reports.
     sys::forbid_inspection();
     Init::start(options).run()
 }
 
 struct Options {
-    reports: bool,
+    log: bool,
     grace: Duration,
     port: Option<u16>,
     alive: Option<String>,
+    control: Option<i32>,
+    machine: bool,
+    new_proc: bool,
+    reach: Reach,
+    limit: Option<u64>,
     argv: Vec<OsString>,
 }
 
@@ -65,7 +97,18 @@ impl Options {
             Some("attached") => false,
             _ => return Err(format!("unknown mode {mode:?}")),
         };
-        let mut options = Self { reports, grace: Duration::from_secs(30), port: None, alive: None, argv: Vec::new() };
+        let mut options = Self {
+            log: reports,
+            grace: Duration::from_secs(30),
+            port: None,
+            alive: None,
+            control: None,
+            machine: false,
+            new_proc: false,
+            reach: Reach::Space,
+            limit: None,
+            argv: Vec::new(),
+        };
         for word in args.by_ref() {
             let word = word.to_string_lossy().into_owned();
             match word.split_once('=') {
@@ -75,6 +118,11 @@ impl Options {
                 }
                 Some(("port", port)) => options.port = port.parse().ok(),
                 Some(("alive", path)) => options.alive = Some(path.to_owned()),
+                Some(("control", fd)) => options.control = fd.parse().ok(),
+                Some(("limit", bytes)) => options.limit = bytes.parse().ok(),
+                None if word == "machine" => options.machine = true,
+                None if word == "proc" => options.new_proc = true,
+                None if word == "tree" => options.reach = Reach::Tree,
                 _ => return Err(format!("unknown word {word}")),
             }
         }
@@ -98,6 +146,9 @@ struct Init {
     kill_at: Option<Instant>,
     began: Instant,
     next_check: Instant,
+    next_look: Option<Instant>,
+    /// Who started us; another parent means that it is gone. Only where that is told by no signal.
+    keeper: Option<u32>,
     sockets: sockets::Watch,
     memory: processes::OomCounter,
     /// An open handle on the file that dynosim keeps locked.
@@ -106,12 +157,18 @@ struct Init {
 
 impl Init {
     fn start(options: Options) -> Self {
-        let mut reporter = protocol::Reporter::new(options.reports);
+        let control = options.control.map(sys::control_files);
+        let (commands, reports) = match control {
+            Some((commands, reports)) => (Some(commands), Some(reports)),
+            None if options.log => (Some(sys::standard_input()), Some(sys::standard_error())),
+            None => (None, None),
+        };
+        let mut reporter = protocol::Reporter::new(reports);
         let signals = sys::signal_file();
         // A lock that is free from the start is none: file systems differ in what they let us see.
         let alive = options.alive.as_ref().and_then(|path| File::open(path).ok());
         let alive = alive.filter(|file| !sys::is_unlocked(file));
-        let main = match sys::spawn(&options.argv, options.reports) {
+        let main = match sys::spawn(&options.argv, options.log, options.reach) {
             Ok(pid) => pid,
             Err(error) => {
                 let status = findings::report_exec_failure(&mut reporter, &options.argv, &error);
@@ -121,8 +178,10 @@ impl Init {
         };
         let now = Instant::now();
         Self {
-            commands: options.reports.then(sys::standard_input),
-            sockets: sockets::Watch::new(options.port),
+            commands,
+            sockets: sockets::Watch::new(options.port, options.machine, options.reach),
+            next_look: options.limit.map(|_| now + MEMORY_PACE),
+            keeper: (options.reach == Reach::Tree).then(sys::parent),
             memory: processes::OomCounter::new(),
             unread: Vec::new(),
             main_status: None,
@@ -147,12 +206,19 @@ impl Init {
             if woken.commands {
                 self.take_commands();
             }
-            if Instant::now() >= self.next_check {
+            let now = Instant::now();
+            if now >= self.next_check {
                 self.check();
+            }
+            if self.next_look.is_some_and(|at| now >= at) {
+                self.look_at_memory();
+            }
+            if self.keeper.is_some_and(|keeper| keeper != sys::parent()) {
+                self.perish();
             }
             if self.kill_at.is_some_and(|at| Instant::now() >= at) {
                 self.kill_at = None;
-                sys::signal_all(Signal::KILL);
+                self.signal_all(Signal::KILL);
             }
             self.reporter.flush();
         }
@@ -161,8 +227,26 @@ impl Init {
     /// How long the loop may sleep.
     fn patience(&self) -> Duration {
         let now = Instant::now();
-        let next = self.kill_at.map_or(self.next_check, |at| at.min(self.next_check));
-        next.saturating_duration_since(now)
+        let others = [self.kill_at, self.next_look].into_iter().flatten();
+        others.fold(self.next_check, Instant::min).saturating_duration_since(now)
+    }
+
+    fn signal_all(&self, signal: Signal) {
+        sys::signal_all(self.options.reach, signal);
+    }
+
+    /// The process that waits for us was killed: nothing of the dyno outlives it.
+    fn perish(&mut self) -> ! {
+        self.signal_all(Signal::KILL);
+        exit(128 + Signal::KILL.0)
+    }
+
+    fn look_at_memory(&mut self) {
+        self.next_look = Some(Instant::now() + MEMORY_PACE);
+        if self.options.limit.is_some_and(|limit| memory::is_over(self.options.reach, limit)) {
+            self.next_look = None;
+            self.out_of_memory();
+        }
     }
 
     fn take_signals(&mut self) {
@@ -172,7 +256,7 @@ impl Init {
             } else if from_outside {
                 // Only what the engine sends (`docker stop`): an app that signals process 1 has no effect on Heroku.
                 self.stopping |= signal == Signal::TERM;
-                sys::signal_all(signal);
+                self.signal_all(signal);
             }
         }
     }
@@ -189,12 +273,13 @@ impl Init {
             match command {
                 Command::Term => {
                     self.stopping = true;
-                    sys::signal_all(Signal::TERM);
+                    self.signal_all(Signal::TERM);
                 }
-                Command::Kill => sys::signal_all(Signal::KILL),
-                Command::Hup => sys::signal_all(Signal::HUP),
-                Command::Int => sys::signal_all(Signal::INT),
-                Command::Processes => self.reporter.processes(&processes::list()),
+                Command::Kill => self.signal_all(Signal::KILL),
+                Command::Hup => self.signal_all(Signal::HUP),
+                Command::Int => self.signal_all(Signal::INT),
+                Command::Processes => self.reporter.processes(&processes::list(self.options.reach)),
+                Command::Memory => self.reporter.memory(&memory::used(self.options.reach)),
             }
         }
     }
@@ -204,7 +289,7 @@ impl Init {
         if self.kill_at.is_none() {
             self.stopping = true;
             self.kill_at = Some(Instant::now() + self.options.grace);
-            sys::signal_all(Signal::TERM);
+            self.signal_all(Signal::TERM);
         }
     }
 
@@ -233,7 +318,7 @@ impl Init {
     /// The kernel killed a process at the hard limit: on Heroku that is the end of the dyno (R15).
     fn out_of_memory(&mut self) {
         self.reporter.out_of_memory();
-        sys::signal_all(Signal::KILL);
+        self.signal_all(Signal::KILL);
     }
 
     fn reap(&mut self) {
@@ -253,8 +338,7 @@ impl Init {
         }
         if self.main_status.is_some() && !self.stopping {
             // The dyno ends with its main process; what it left behind goes too.
-            sys::signal_all(Signal::KILL);
-            sys::reap_all();
+            sys::end_all(self.options.reach);
             self.finish();
         }
     }

@@ -13,13 +13,53 @@ pub struct Process {
     pub command: String,
 }
 
+/// Which processes are the dyno's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// All that we can see: the process space is the dyno's.
+    Space,
+    /// Those below us; orphans among them become our children.
+    Tree,
+}
+
 /// Every process but ourselves, by pid.
-pub fn pids() -> Vec<u32> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
-    let mut pids: Vec<u32> = entries.flatten().filter_map(number).filter(|pid| *pid != 1).collect();
+pub fn pids(reach: Reach) -> Vec<u32> {
+    let mut pids = match reach {
+        Reach::Space => seen(),
+        Reach::Tree => below(std::process::id()),
+    };
     pids.sort_unstable();
     pids
+}
+
+/// Every process below this one. A process that forks meanwhile is found by the next look.
+fn below(root: u32) -> Vec<u32> {
+    let mut found = children(root);
+    let mut next = 0;
+    while let Some(pid) = found.get(next).copied() {
+        found.extend(children(pid));
+        next += 1;
+    }
+    found
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    lists.flat_map(|list| list.split_ascii_whitespace().filter_map(|one| one.parse().ok()).collect::<Vec<_>>()).collect()
+}
+
+/// Whether a process has ended and only waits to be reaped.
+pub fn is_over(pid: u32) -> bool {
+    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = stat.iter().rposition(|byte| *byte == b')').map_or(0, |at| at + 2);
+    matches!(stat.get(after_name), None | Some(b'Z' | b'X'))
+}
+
+fn seen() -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+    entries.flatten().filter_map(number).filter(|pid| *pid != 1).collect()
 }
 
 /// The short name of a process.
@@ -30,8 +70,8 @@ pub fn name(pid: u32) -> String {
 }
 
 /// Every process but ourselves.
-pub fn list() -> Vec<Process> {
-    pids().into_iter().filter_map(process).collect()
+pub fn list(reach: Reach) -> Vec<Process> {
+    pids(reach).into_iter().filter_map(process).collect()
 }
 
 fn process(pid: u32) -> Option<Process> {

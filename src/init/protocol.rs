@@ -4,17 +4,20 @@
 //! |---|---|
 //! | `term` `kill` `hup` `int` | that signal, to every process |
 //! | `ps` | list the processes |
+//! | `mem` | tell the memory |
 //!
 //! | from init | fields |
 //! |---|---|
 //! | `listen` | address, port, pid, name; repeated. Pid 0: unknown |
 //! | `ps` | pid, state, resident bytes, name, command; repeated |
+//! | `mem` | resident, page cache and swapped bytes, runnable processes |
 //! | `exec` | program, reason |
 //! | `crlf` | path, first line |
 //! | `noexec` | path |
 //! | `noshell` | |
 //! | `oom` | |
 
+use crate::memory::Used;
 use crate::processes::Process;
 use crate::sockets::Listener;
 use std::fs::File;
@@ -28,6 +31,7 @@ pub enum Command {
     Hup,
     Int,
     Processes,
+    Memory,
 }
 
 /// Takes the whole lines out of `unread`; what is no command is passed over.
@@ -42,6 +46,7 @@ pub fn take_lines(unread: &mut Vec<u8>) -> Vec<Command> {
             b"hup" => Some(Command::Hup),
             b"int" => Some(Command::Int),
             b"ps" => Some(Command::Processes),
+            b"mem" => Some(Command::Memory),
             _ => None,
         })
         .collect()
@@ -54,9 +59,9 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// `on`: reports go to standard error. Off: only the failure to start is told, in words.
-    pub fn new(on: bool) -> Self {
-        Self { file: on.then(crate::sys::standard_error), unsent: Vec::new() }
+    /// Where reports go. Nowhere: only the failure to start is told, in words.
+    pub fn new(file: Option<File>) -> Self {
+        Self { file, unsent: Vec::new() }
     }
 
     pub fn is_on(&self) -> bool {
@@ -84,6 +89,13 @@ impl Reporter {
                 command,
             ]);
         }
+        self.line(&fields);
+    }
+
+    pub fn memory(&mut self, used: &Used) {
+        let numbers = [used.resident, used.cache, used.swapped, used.runnable];
+        let fields: Vec<String> =
+            std::iter::once("mem".to_owned()).chain(numbers.iter().map(u64::to_string)).collect();
         self.line(&fields);
     }
 
@@ -142,6 +154,6 @@ impl Reporter {
 }
 
 /// Tab, line end and backslash as `\t`, `\n`, `\r`, `\\`.
-fn escape(field: &str) -> String {
+pub fn escape(field: &str) -> String {
     field.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n").replace('\r', "\\r")
 }

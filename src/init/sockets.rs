@@ -1,5 +1,6 @@
 //! Who listens where in the dyno.
 
+use crate::processes::Reach;
 use crate::tables::{Row, listening};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,12 +16,18 @@ pub struct Listener {
 /// Remembers what was listening.
 pub struct Watch {
     wanted: Option<u16>,
+    /// The tables are the whole machine's.
+    machine: bool,
+    reach: Reach,
+    /// All that listened.
+    seen: Vec<Row>,
+    /// Those of the dyno.
     last: Vec<Row>,
 }
 
 impl Watch {
-    pub fn new(wanted: Option<u16>) -> Self {
-        Self { wanted, last: Vec::new() }
+    pub fn new(wanted: Option<u16>, machine: bool, reach: Reach) -> Self {
+        Self { wanted, machine, reach, seen: Vec::new(), last: Vec::new() }
     }
 
     /// Whether the wanted port is bound where others can reach it.
@@ -36,10 +43,17 @@ impl Watch {
             .flat_map(|table| listening(&table))
             .collect();
         rows.sort();
-        if rows == self.last {
+        if rows == self.seen {
             return None;
         }
-        let owners = owners(&rows);
+        let owners = owners(&rows, self.reach);
+        self.seen.clone_from(&rows);
+        if self.machine {
+            rows.retain(|row| owners.contains_key(&row.inode));
+            if rows == self.last {
+                return None;
+            }
+        }
         self.last = rows;
         let listeners = self.last.iter().map(|row| Listener {
             address: row.address,
@@ -51,9 +65,9 @@ impl Watch {
 }
 
 /// Which process holds which socket.
-fn owners(rows: &[Row]) -> HashMap<u64, (u32, String)> {
+fn owners(rows: &[Row], reach: Reach) -> HashMap<u64, (u32, String)> {
     let mut owners = HashMap::new();
-    for pid in crate::processes::pids() {
+    for pid in crate::processes::pids(reach) {
         let Ok(files) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
         for file in files.flatten() {
             let Ok(target) = file.path().read_link() else { continue };

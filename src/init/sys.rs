@@ -1,6 +1,7 @@
 //! The system calls that std has no words for. Every `unsafe` of the init is here; none of them outlives its line.
 #![allow(unsafe_code)] // Each block passes valid pointers to calls that keep none of them.
 
+use crate::processes::{Reach, is_over, pids};
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
@@ -27,6 +28,7 @@ impl Signal {
     pub const TERM: Self = Self(15);
     pub const CHLD: Self = Self(17);
     pub const CONT: Self = Self(18);
+    pub const STOP: Self = Self(19);
     pub const TTOU: Self = Self(22);
     pub const WINCH: Self = Self(28);
 
@@ -60,6 +62,18 @@ unsafe extern "C" {
     fn signalfd(fd: i32, set: *const SignalSet, flags: i32) -> i32;
     fn poll(fds: *mut PollFd, count: usize, timeout: i32) -> i32;
     fn prctl(option: i32, ...) -> i32;
+    fn getppid() -> i32;
+    fn unshare(flags: i32) -> i32;
+    fn dup(fd: i32) -> i32;
+    fn mount(
+        source: *const std::ffi::c_char,
+        target: *const std::ffi::c_char,
+        kind: *const std::ffi::c_char,
+        flags: std::ffi::c_ulong,
+        data: *const std::ffi::c_char,
+    ) -> i32;
+    fn capset(header: *mut u32, data: *const u32) -> i32;
+    fn syscall(number: std::ffi::c_long, ...) -> std::ffi::c_long;
     fn fcntl(fd: i32, command: i32, ...) -> i32;
     fn flock(fd: i32, operation: i32) -> i32;
     fn access(path: *const std::ffi::c_char, mode: i32) -> i32;
@@ -70,6 +84,25 @@ unsafe extern "C" {
     ) -> i32;
     static environ: *const *const std::ffi::c_char;
 }
+
+/// `PR_SET_PDEATHSIG`, `PR_SET_CHILD_SUBREAPER`, `PR_CAP_AMBIENT` with `PR_CAP_AMBIENT_CLEAR_ALL`.
+const SET_PARENT_DEATH_SIGNAL: i32 = 1;
+const SET_SUBREAPER: i32 = 36;
+const CLEAR_AMBIENT: (i32, usize) = (47, 4);
+/// `MS_RDONLY`, `MS_NOSUID | MS_NODEV | MS_NOEXEC`, `MS_REMOUNT`, `MS_BIND | MS_REC`.
+const READ_ONLY: std::ffi::c_ulong = 1;
+const HARMLESS: std::ffi::c_ulong = 2 | 4 | 8;
+const REMOUNT: std::ffi::c_ulong = 32;
+const BIND: std::ffi::c_ulong = 4096;
+const RECURSIVE: std::ffi::c_ulong = 16384;
+/// `CLONE_NEWNS`.
+const NEW_MOUNT_SPACE: i32 = 0x2_0000;
+/// `_LINUX_CAPABILITY_VERSION_3`.
+const CAPABILITY_VERSION: u32 = 0x2008_0522;
+/// `SYS_landlock_create_ruleset`, `SYS_landlock_restrict_self`, the same on every architecture; `LANDLOCK_SCOPE_SIGNAL`.
+const LANDLOCK_CREATE: std::ffi::c_long = 444;
+const LANDLOCK_RESTRICT: std::ffi::c_long = 446;
+const SCOPE_SIGNAL: u64 = 2;
 
 /// `SIG_SETMASK`, `SFD_CLOEXEC | SFD_NONBLOCK`, `POLLIN`, `WNOHANG`, `PR_SET_DUMPABLE`, `LOCK_SH | LOCK_NB`, `LOCK_UN`.
 const SET_MASK: i32 = 2;
@@ -99,6 +132,70 @@ fn signal_set(signals: &[Signal]) -> SignalSet {
 /// No other process of the same user may trace us or open our descriptors.
 pub fn forbid_inspection() {
     unsafe { prctl(SET_DUMPABLE, 0_usize, 0_usize, 0_usize, 0_usize) };
+}
+
+/// When who started us dies, so do we: by SIGKILL where that ends the whole process space, else by a signal that wakes us
+/// to end the tree. The tree's orphans become ours.
+pub fn die_with_parent(reach: Reach) {
+    let signal = if reach == Reach::Space { Signal::KILL } else { Signal::WINCH };
+    unsafe {
+        if reach == Reach::Tree {
+            prctl(SET_SUBREAPER, 1_usize, 0_usize, 0_usize, 0_usize);
+        }
+        prctl(SET_PARENT_DEATH_SIGNAL, signal.0 as usize, 0_usize, 0_usize, 0_usize);
+    }
+}
+
+/// Who started us, or who adopted us after its end.
+pub fn parent() -> u32 {
+    unsafe { getppid() }.cast_unsigned()
+}
+
+/// The socket to dynosim, to read from and to write to; the app never sees it.
+pub fn control_files(fd: i32) -> (File, File) {
+    unsafe {
+        let other = dup(fd);
+        for one in [fd, other] {
+            fcntl(one, ADD_CLOSE_ON_EXEC.0, ADD_CLOSE_ON_EXEC.1);
+        }
+        let flags = fcntl(fd, GET_FLAGS);
+        fcntl(fd, SET_FLAGS, flags | NON_BLOCKING);
+        (File::from_raw_fd(fd), File::from_raw_fd(other))
+    }
+}
+
+fn checked(result: i32) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// What we mount from here on, our parent does not see.
+pub fn copy_mounts() -> io::Result<()> {
+    checked(unsafe { unshare(NEW_MOUNT_SPACE) })
+}
+
+/// Mounts `/proc` of the process space we are in.
+pub fn mount_proc() -> io::Result<()> {
+    let none = std::ptr::null();
+    checked(unsafe { mount(c"proc".as_ptr(), c"/proc".as_ptr(), c"proc".as_ptr(), HARMLESS, none) })
+}
+
+/// Makes something under `/proc` read-only.
+pub fn make_read_only(path: &str) -> io::Result<()> {
+    let path = CString::new(path)?;
+    let (path, none) = (path.as_ptr(), std::ptr::null());
+    unsafe {
+        checked(mount(path, path, none, BIND | RECURSIVE, none))?;
+        checked(mount(none, path, none, BIND | REMOUNT | READ_ONLY | HARMLESS, none))
+    }
+}
+
+/// Nothing is left that this process, or one it starts, could do and another of its user could not.
+pub fn give_up_capabilities() -> io::Result<()> {
+    let mut header = [CAPABILITY_VERSION, 0];
+    unsafe {
+        prctl(CLEAR_AMBIENT.0, CLEAR_AMBIENT.1, 0_usize, 0_usize, 0_usize);
+        checked(capset(header.as_mut_ptr(), [0_u32; 6].as_ptr()))
+    }
 }
 
 /// Blocks the signals we care for and hands them over through a file.
@@ -164,9 +261,48 @@ pub fn wait_readable(signals: &File, commands: Option<&File>, patience: Duration
     Woken { signals: ready > 0 && fds[0].revents != 0, commands: ready > 0 && fds[1].revents != 0 }
 }
 
-/// To every process but ourselves.
-pub fn signal_all(signal: Signal) {
-    unsafe { kill(-1, signal.0) };
+/// To every process of the dyno. In a tree, processes that are forked meanwhile are looked for until there are no more;
+/// those that are to be killed are stopped first, so that none forks away.
+pub fn signal_all(reach: Reach, signal: Signal) {
+    if reach == Reach::Space {
+        unsafe { kill(-1, signal.0) };
+        return;
+    }
+    let first = if signal == Signal::KILL { Signal::STOP } else { signal };
+    let mut reached: Vec<u32> = Vec::new();
+    loop {
+        let new: Vec<u32> = pids(reach).into_iter().filter(|pid| !reached.contains(pid)).collect();
+        if new.is_empty() {
+            break;
+        }
+        for pid in &new {
+            unsafe { kill(pid.cast_signed(), first.0) };
+        }
+        reached.extend(new);
+    }
+    if signal == Signal::KILL {
+        for pid in reached {
+            unsafe { kill(pid.cast_signed(), signal.0) };
+        }
+    }
+}
+
+/// Kills and reaps until no process of the dyno is left.
+pub fn end_all(reach: Reach) {
+    signal_all(reach, Signal::KILL);
+    if reach == Reach::Space {
+        while !matches!(reap(0), Reaped::NoChildren) {}
+        return;
+    }
+    loop {
+        while matches!(reap(NO_HANG), Reaped::Child(..)) {}
+        if pids(reach).into_iter().all(is_over) {
+            while matches!(reap(NO_HANG), Reaped::Child(..)) {}
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+        signal_all(reach, Signal::KILL);
+    }
 }
 
 /// What a reap found.
@@ -182,9 +318,9 @@ pub fn reap_one() -> Reaped {
     reap(NO_HANG)
 }
 
-/// Waits until no process is left.
-pub fn reap_all() {
-    while !matches!(reap(0), Reaped::NoChildren) {}
+/// Waits for the next process that ends.
+pub fn reap_next() -> Reaped {
+    reap(0)
 }
 
 fn reap(options: i32) -> Reaped {
@@ -227,7 +363,7 @@ pub fn find_program(name: &OsStr) -> Option<PathBuf> {
 
 /// Starts the app. `detached`: no input, and its error goes where its output goes. Otherwise it gets our three
 /// streams, and the foreground of the terminal if there is one.
-pub fn spawn(argv: &[OsString], detached: bool) -> io::Result<i32> {
+pub fn spawn(argv: &[OsString], detached: bool, reach: Reach) -> io::Result<i32> {
     let program = find_program(&argv[0]).ok_or_else(|| io::Error::from_raw_os_error(2))?;
     let c_string = |text: &OsStr| CString::new(text.as_bytes()).map_err(io::Error::from);
     let path = c_string(program.as_os_str())?;
@@ -253,6 +389,9 @@ pub fn spawn(argv: &[OsString], detached: bool) -> io::Result<i32> {
             setsid();
         }
         sigprocmask(SET_MASK, &raw const none, std::ptr::null_mut());
+        if reach == Reach::Tree {
+            keep_signals_below();
+        }
         let mut pointers: Vec<_> = words.iter().map(|word| word.as_ptr()).collect();
         pointers.push(std::ptr::null());
         execve(path.as_ptr(), pointers.as_ptr(), environ);
@@ -260,6 +399,18 @@ pub fn spawn(argv: &[OsString], detached: bool) -> io::Result<i32> {
     };
     unsafe { command.pre_exec(become_app) };
     Ok(command.spawn()?.id() as i32)
+}
+
+/// From here on this process and those it starts can signal one another only, where the kernel knows that rule.
+fn keep_signals_below() {
+    let rules = [0_u64, 0, SCOPE_SIGNAL];
+    unsafe {
+        let fd = syscall(LANDLOCK_CREATE, rules.as_ptr(), size_of_val(&rules), 0_usize);
+        if fd >= 0 {
+            syscall(LANDLOCK_RESTRICT, fd, 0_usize);
+            fcntl(fd as i32, ADD_CLOSE_ON_EXEC.0, ADD_CLOSE_ON_EXEC.1);
+        }
+    }
 }
 
 /// A second handle on standard output.

@@ -51,6 +51,7 @@ pub(super) struct Arg {
 
 /// One command.
 #[derive(Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about one command")]
 pub(super) struct Command {
     /// Program and arguments.
     pub(super) args: Vec<Arg>,
@@ -91,9 +92,8 @@ pub(super) fn of_text(text: &str, origin: &Origin, values: &mut Values, script: 
         for (name, value) in &one.assigns {
             // What is decided at run time is known to nobody.
             let value = arg(value, values).text;
-            if sure && !value.contains(['`', '$']) {
-                values.insert(name.clone(), value);
-            } else if sure && dollar_names(&value).iter().any(|one| *one == "PORT") && !value.contains("$(") {
+            let told = dollar_names(&value).contains(&"PORT") && !value.contains("$(");
+            if sure && (told || !value.contains(['`', '$'])) {
                 values.insert(name.clone(), value);
             } else {
                 values.remove(name);
@@ -137,6 +137,11 @@ pub(super) fn of_text(text: &str, origin: &Origin, values: &mut Values, script: 
 pub(super) fn of_script(script: &Content, values: &mut Values) -> Vec<Command> {
     let origin = Origin { file: Arc::clone(&script.file), map: Map::From(0) };
     of_text(&script.file.text, &origin, values, Some(&script.path))
+}
+
+/// Whether a file's name ends so.
+pub(super) fn has_extension(name: &str, extension: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, end)| end == extension)
 }
 
 /// Names of variables in a text.
@@ -226,7 +231,7 @@ impl Command {
             }
             return match self.text(next) {
                 "-m" => next + 1,
-                file if file.ends_with(".py") => next,
+                file if has_extension(file, "py") => next,
                 _ => at,
             };
         }

@@ -3,7 +3,7 @@
 use super::folder::Folder;
 use crate::diagnostic::SourceFile;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A change of one file.
@@ -45,13 +45,13 @@ impl Fix {
     }
 
     /// LF at the end of every line.
-    pub(super) fn line_ends(file: &Arc<SourceFile>, real: &PathBuf) -> Self {
-        Self { name: file.name.clone(), real: Some(real.clone()), change: Change::LineEnds }
+    pub(super) fn line_ends(file: &Arc<SourceFile>, real: &Path) -> Self {
+        Self { name: file.name.clone(), real: Some(real.to_owned()), change: Change::LineEnds }
     }
 
     /// The exec bit.
-    pub(super) fn executable(file: &Arc<SourceFile>, real: &PathBuf) -> Self {
-        Self { name: file.name.clone(), real: Some(real.clone()), change: Change::Executable }
+    pub(super) fn executable(file: &Arc<SourceFile>, real: &Path) -> Self {
+        Self { name: file.name.clone(), real: Some(real.to_owned()), change: Change::Executable }
     }
 
     /// A line in the `.dockerignore` of a context.

@@ -54,8 +54,7 @@ fn source(image: &Image, at: usize, path: &str, depth: usize) -> Option<String> 
                     let (chain, _) = image.docker.chain(&image.stages, stage);
                     let inner = absolute(&found, Some("/"))?;
                     let ranges = chain.iter().rev().map(|stage| image.stages[*stage].range.clone());
-                    let found =
-                        ranges.flat_map(|range| range.rev()).find_map(|at| source_of_stage(image, at, &inner, depth));
+                    let found = ranges.flat_map(Iterator::rev).find_map(|at| source_of_stage(image, at, &inner, depth));
                     if found.is_some() {
                         return found;
                     }

@@ -4,6 +4,7 @@ use super::hits::Hits;
 use super::scene::Scene;
 use crate::diagnostic::Severity;
 use crate::model::image::ImageFacts;
+use std::fmt::Write as _;
 
 /// One rule.
 pub struct Rule {
@@ -77,12 +78,13 @@ impl Rule {
             self.summary,
             self.explanation
         );
-        text += &format!("\nwrong:\n\n{}\nright:\n\n{}\n", indented(self.wrong), indented(self.right));
+        let _ = write!(text, "\nwrong:\n\n{}\nright:\n\n{}\n", indented(self.wrong), indented(self.right));
         if let Some(confirmed) = self.confirmed {
-            text += &format!("seen in a run: {confirmed}\n");
+            let _ = writeln!(text, "seen in a run: {confirmed}");
         }
-        text += &format!("source: {}\n", self.source);
-        text + &format!("to let one pass: `# dynosim-ignore {}: <reason>` in the line above it\n", self.id)
+        let _ = writeln!(text, "source: {}", self.source);
+        let _ = writeln!(text, "to let one pass: `# dynosim-ignore {}: <reason>` in the line above it", self.id);
+        text
     }
 }
 

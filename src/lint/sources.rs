@@ -42,7 +42,7 @@ const KINDS: &[&str] = &[
 
 static LISTEN: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r#"(?m)^[^/#*\n]*?(?:\.listen\(\s*(?:\{\s*port:\s*)?|\bapp\.run\([^)\n]*?\bport\s*=\s*|\bset\s+:port,\s*|HTTPServer\(\(\s*["'][^"']*["']\s*,\s*)(\d{2,5})\b"#,
+        r#"(?m)^[^/#*\n]*?(?:\.listen\([ \t]*(?:\{[ \t]*port:[ \t]*)?|app\.run\([^)\n]*?port[ \t]*=[ \t]*|set[ \t]+:port,[ \t]*|HTTPServer\(\([ \t]*["'][^"'\n]*["'][ \t]*,[ \t]*)([0-9]{2,5})(?-u:\b)"#,
     )
     .ok()
 });
@@ -57,13 +57,13 @@ pub(super) fn find_listen(content: &Content) -> Option<(Range<usize>, u16)> {
 
 static LOOPBACK: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r#"(?m)^[^/#*\n]*?(?:\.listen\(|\bapp\.run\(|uvicorn\.run\(|HTTPServer\(\(|\bserve\()[^\n]*?["'](127\.0\.0\.1|localhost)["']"#,
+        r#"(?m)^[^/#*\n]*?(?:\.listen\(|app\.run\(|uvicorn\.run\(|HTTPServer\(\(|serve\()[^\n]*?["'](127\.0\.0\.1|localhost)["']"#,
     )
     .ok()
 });
 
 static ANY_LISTEN: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"\.listen\(|\bapp\.run\(|uvicorn\.run\(|HTTPServer\(|\bserve\(").ok());
+    LazyLock::new(|| Regex::new(r"\.listen\(|app\.run\(|uvicorn\.run\(|HTTPServer\(|serve\(").ok());
 
 /// The loopback address in the only line of a program that listens.
 pub(super) fn find_loopback(content: &Content) -> Option<Range<usize>> {

@@ -87,10 +87,7 @@ pub(super) fn write(folder: &Path, files: &[File]) {
 }
 
 pub(super) fn checked(folder: &Path) -> Checked {
-    let settings = match settings(folder) {
-        Ok(settings) => settings,
-        Err(_) => return Checked::default(),
-    };
+    let Ok(settings) = settings(folder) else { return Checked::default() };
     match load(&LoadOptions { root: folder.to_owned(), ..LoadOptions::default() }) {
         Ok(loaded) => check(&loaded, &[], &settings),
         Err(findings) => refused(&findings, &settings),

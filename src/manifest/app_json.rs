@@ -293,6 +293,9 @@ fn unknown(reader: &mut Reader, section: &str, entry: &Entry, known: &[&str]) {
     let path = if section.is_empty() { entry.key.clone() } else { format!("{section}.{}", entry.key) };
     let meant = similar(&entry.key, known).map(|k| format!("; did you mean `{k}`?")).unwrap_or_default();
     reader.note(&entry.key_span, format!("`{path}` is not a key of app.json{meant}"), "Heroku ignores it");
+    if let Some(finding) = reader.findings.last_mut() {
+        finding.code = Some("D054");
+    }
 }
 
 #[cfg(test)]

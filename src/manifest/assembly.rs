@@ -5,7 +5,7 @@ use super::heroku_yml::{HerokuYml, ReleaseEntry, RunEntry};
 use super::images;
 use super::node::{Located, Reader};
 use super::procfile::Process;
-use super::procfile_laid;
+use super::{procfile_alone, procfile_laid};
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::model::app::{Build, ProcessSpec, ReleaseSpec};
 use crate::model::process_type::ProcessType;
@@ -21,6 +21,8 @@ pub(super) struct Sources<'a> {
     pub(super) yml: Option<&'a HerokuYml>,
     /// The Procfile, free of errors.
     pub(super) procfile: Option<(&'a Arc<SourceFile>, &'a [Process])>,
+    /// Where it is.
+    pub(super) procfile_path: Option<&'a Path>,
     /// The Dockerfiles that `container:push` would find; looked at when heroku.yml names none.
     pub(super) dockerfiles: &'a [Found],
     /// `--context-path`.
@@ -40,6 +42,8 @@ pub(super) struct Assembled {
     pub(super) release: Option<ReleaseSpec>,
     /// Which process types only a Dockerfile's name speaks of, with that name.
     pub(super) by_dockerfile: BTreeMap<ProcessType, PathBuf>,
+    /// A Procfile is all there is.
+    pub(super) only_procfile: bool,
     /// What was found.
     pub(super) findings: Vec<Diagnostic>,
 }
@@ -49,6 +53,10 @@ pub(super) fn assemble(sources: &Sources<'_>) -> Assembled {
     let mut app = Assembled::default();
     match sources.yml {
         Some(yml) => app.heroku_yml(sources, yml),
+        None if sources.dockerfiles.is_empty() && procfile_alone::stands(sources) => {
+            procfile_alone::take(&mut app, sources);
+            return app;
+        }
         None => app.dockerfiles(sources),
     }
     if app.builds.is_empty() {
@@ -133,14 +141,9 @@ impl Assembled {
 
     fn dockerfiles(&mut self, sources: &Sources<'_>) {
         if sources.dockerfiles.is_empty() {
-            let help = match sources.procfile {
-                Some(_) => {
-                    "a Procfile alone describes a buildpack app, and dynosim runs Docker images: write a Dockerfile"
-                }
-                None => "write a Dockerfile for web, a Dockerfile.<type> for each other process type, or a heroku.yml",
-            };
-            let help = format!("{help}; `dynosim init` can do that");
-            let title = format!("{} has neither a heroku.yml nor a Dockerfile", sources.root.display());
+            let help = "write a Dockerfile for web, a Dockerfile.<type> for each other process type, or a heroku.yml; \
+                        `dynosim init` can do that; a Procfile with a command is enough for the native engine";
+            let title = format!("{} has no heroku.yml, no Dockerfile and no Procfile", sources.root.display());
             self.findings.push(Diagnostic::error(title).help(format!("{help}{}", elsewhere(sources.root))));
         }
         for found in sources.dockerfiles {
@@ -223,12 +226,12 @@ impl Assembled {
     }
 }
 
-fn build(sources: &Sources<'_>, dockerfile: PathBuf) -> Build {
+pub(super) fn build(sources: &Sources<'_>, dockerfile: PathBuf) -> Build {
     let folder = dockerfile.parent().unwrap_or(sources.root).to_path_buf();
     let mut args = sources.yml.map(|yml| yml.args.clone()).unwrap_or_default();
     args.extend(sources.args.clone());
     let context = sources.context.map_or(folder, Path::to_path_buf);
-    Build { dockerfile, context, target: None, args, given: sources.args.keys().cloned().collect() }
+    Build { dockerfile, context, target: None, args, given: sources.args.keys().cloned().collect(), native: None }
 }
 
 /// Names Dockerfiles in other folders, if there are any.

@@ -6,7 +6,8 @@
 //! | `project` | the way in: [`load`] |
 //! | `heroku_yml`, `procfile`, `app_json`, `env_file` | one parser for each file; pure |
 //! | `dockerfiles` | Dockerfiles by name, as `container:push` finds them |
-//! | `assembly`, `procfile_laid`, `config`, `quantities`, `addons`, `app_name` | what follows from the files together |
+//! | `assembly`, `procfile_laid`, `procfile_alone`, `config`, `quantities`, `addons`, `app_name` | what follows from the files together |
+//! | `bare` | a Dockerfile's command, environment and folder, without a build |
 //! | `env_edit` | changes to a `.env` file that leave the rest of it alone |
 //! | `node`, `yaml`, `json` | the located tree that two of the parsers stand on |
 //! | `survey` | what a folder holds before any of these files is there: language, start command, config vars |
@@ -17,6 +18,7 @@ mod addons;
 mod app_json;
 mod app_name;
 mod assembly;
+mod bare;
 mod command;
 mod config;
 mod copies;
@@ -32,12 +34,14 @@ mod interpolate;
 mod json;
 mod node;
 mod procfile;
+mod procfile_alone;
 mod procfile_laid;
 mod project;
 mod quantities;
 mod survey;
 mod yaml;
 
+pub use bare::Reading;
 pub use config::MissingVar;
 pub use copies::{Copies, Landing, Subject, Way};
 pub use env_edit::{edited as edited_env, read as read_env};

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 /// What to load, and what the command line says about it. No `Debug`: it holds secrets.
 #[derive(Clone, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct LoadOptions {
     /// The project's folder.
     pub root: PathBuf,
@@ -24,6 +25,14 @@ pub struct LoadOptions {
     pub recursive: bool,
     /// `-e FILE`, in order, over `.env`.
     pub env_files: Vec<EnvFileOption>,
+    /// Leave `.env` out.
+    pub without_dot_env: bool,
+    /// This Procfile instead of the folder's own.
+    pub procfile: Option<EnvFileOption>,
+    /// A Procfile, where there is one, is all that counts: no image is made.
+    pub procfile_alone: bool,
+    /// What web runs where there is no Procfile.
+    pub start_command: Option<String>,
     /// Whether `$NAME` in `.env` files is replaced by variables set above it.
     pub interpolate: bool,
     /// `--arg`: build args over those of `build.config`.
@@ -36,7 +45,7 @@ pub struct LoadOptions {
     pub generated: BTreeMap<String, String>,
 }
 
-/// One `-e FILE`.
+/// One `-e FILE`, or another file named on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvFileOption {
     /// Where it is, absolute.
@@ -138,7 +147,8 @@ fn read_all(options: &LoadOptions) -> Result<Loaded, Vec<Diagnostic>> {
 #[derive(Default)]
 struct Project {
     yml: Option<HerokuYml>,
-    procfile: Option<(Arc<SourceFile>, Vec<Process>)>,
+    procfile: Option<(PathBuf, Arc<SourceFile>, Vec<Process>)>,
+    alone: bool,
     json: Option<AppJson>,
     env: Vec<EnvFile>,
     sources: Vec<PathBuf>,
@@ -148,14 +158,11 @@ struct Project {
 impl Project {
     fn read(&mut self, root: &Path, options: &LoadOptions) {
         self.findings.extend(files::misnamed(root));
-        if let Some(file) = self.file(root.join("heroku.yml"), "heroku.yml") {
+        self.read_procfile(root, options);
+        self.alone = options.procfile_alone && self.procfile.is_some();
+        if let Some(file) = (!self.alone).then(|| self.file(root.join("heroku.yml"), "heroku.yml")).flatten() {
             let (yml, findings) = heroku_yml::parse(&file);
             self.yml = Some(yml);
-            self.findings.extend(findings);
-        }
-        if let Some(file) = self.file(root.join("Procfile"), "Procfile") {
-            let (processes, findings) = procfile::parse(&file);
-            self.procfile = Some((file, processes));
             self.findings.extend(findings);
         }
         if let Some(file) = self.file(root.join("app.json"), "app.json") {
@@ -164,7 +171,8 @@ impl Project {
             self.findings.extend(findings);
         }
         let mut known = options.interpolate.then(BTreeMap::new);
-        if let Some(file) = self.file(root.join(".env"), ".env") {
+        let dot_env = (!options.without_dot_env).then(|| self.file(root.join(".env"), ".env")).flatten();
+        if let Some(file) = dot_env {
             self.env_file(&file, known.as_mut());
         }
         for option in &options.env_files {
@@ -175,6 +183,27 @@ impl Project {
                     .push(Diagnostic::error(format!("there is no file {}", option.name)).help("it was named with -e")),
                 None => {}
             }
+        }
+    }
+
+    fn read_procfile(&mut self, root: &Path, options: &LoadOptions) {
+        let (path, name) = match &options.procfile {
+            Some(named) => (named.path.clone(), named.name.as_str()),
+            None => (root.join("Procfile"), "Procfile"),
+        };
+        let found = self.file(path.clone(), name);
+        if found.is_none() && options.procfile.is_some() && !path.exists() {
+            let missing = Diagnostic::error(format!("there is no file {name}"));
+            self.findings.push(missing.help("it was named with -f"));
+        }
+        let given = || {
+            let text = format!("web: {}\n", options.start_command.as_ref()?);
+            Some(Arc::new(SourceFile { name: "--start-cmd".into(), text }))
+        };
+        if let Some(file) = found.or_else(given) {
+            let (processes, findings) = procfile::parse(&file);
+            self.procfile = Some((path, file, processes));
+            self.findings.extend(findings);
         }
     }
 
@@ -205,7 +234,7 @@ impl Project {
     fn assemble(&mut self, root: &Path, options: &LoadOptions) -> Assembled {
         let named = self.yml.as_ref().and_then(|yml| yml.images.as_ref()).is_some_and(|images| !images.is_empty());
         let found = match &options.dockerfile {
-            _ if named => Ok((Vec::new(), Vec::new())),
+            _ if named || self.alone => Ok((Vec::new(), Vec::new())),
             Some(path) => {
                 Ok((vec![dockerfiles::Found { process_type: ProcessType::web(), path: path.clone() }], Vec::new()))
             }
@@ -225,7 +254,8 @@ impl Project {
         let mut assembled = assemble(&Sources {
             root,
             yml: self.yml.as_ref(),
-            procfile: self.procfile.as_ref().map(|(file, processes)| (file, processes.as_slice())),
+            procfile: self.procfile.as_ref().map(|(_, file, processes)| (file, processes.as_slice())),
+            procfile_path: self.procfile.as_ref().map(|(path, ..)| path.as_path()),
             dockerfiles: &found,
             context: options.context_path.as_deref(),
             args: &options.build_args,
@@ -272,6 +302,7 @@ impl Project {
             scripts: base.map(|base| base.scripts.clone()).unwrap_or_default(),
             test_environment,
             from_heroku_yml: self.yml.is_some(),
+            only_procfile: assembled.only_procfile,
         };
         Loaded {
             app,

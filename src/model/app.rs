@@ -1,8 +1,10 @@
 //! An app as its files describe it: process types, builds, config vars, formation.
 
+use super::bare::Bare;
 use super::config_vars::ConfigVars;
 use super::formation::Formation;
 use super::process_type::ProcessType;
+use crate::diagnostic::Diagnostic;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -31,6 +33,8 @@ pub struct App {
     pub test_environment: Option<TestEnvironment>,
     /// Whether heroku.yml rules (else the Dockerfiles, as `container:push` finds them).
     pub from_heroku_yml: bool,
+    /// Whether a Procfile is all there is: no image can be built of it.
+    pub only_procfile: bool,
 }
 
 impl App {
@@ -49,7 +53,7 @@ impl App {
 /// One image to build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Build {
-    /// The Dockerfile, absolute.
+    /// The Dockerfile, absolute; of an app that has none, its Procfile.
     pub dockerfile: PathBuf,
     /// The build context, absolute: the Dockerfile's folder (R2).
     pub context: PathBuf,
@@ -59,6 +63,8 @@ pub struct Build {
     pub args: BTreeMap<String, String>,
     /// The names of those that `--arg` gave.
     pub given: BTreeSet<String>,
+    /// What runs in place of the image on an engine that has none, or why nothing can; `None` until somebody asks.
+    pub native: Option<Result<Bare, Diagnostic>>,
 }
 
 /// How one process type runs.

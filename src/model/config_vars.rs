@@ -20,8 +20,8 @@ pub enum Origin {
     Platform,
     /// Set by dynosim because of a rule, which the text names (`HOME`).
     Rule(&'static str),
-    /// Given on the command line of this one run.
-    CommandLine,
+    /// This machine's environment, by `--pass`.
+    Passed,
     /// Kept in the state of the app, from an earlier release.
     Release,
 }
@@ -36,7 +36,7 @@ impl fmt::Display for Origin {
             Self::EnvFile(file, line) => write!(f, "{file}:{line}"),
             Self::Platform => f.write_str("platform"),
             Self::Rule(rule) => f.write_str(rule),
-            Self::CommandLine => f.write_str("command line"),
+            Self::Passed => f.write_str("this machine, --pass"),
             Self::Release => f.write_str("release"),
         }
     }
@@ -65,6 +65,13 @@ impl ConfigVars {
     /// None.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// These, with others over them.
+    #[must_use]
+    pub fn under(mut self, others: &Self) -> Self {
+        self.0.extend(others.0.clone());
+        self
     }
 
     /// Sets `name`, over whatever was there; later layers win.

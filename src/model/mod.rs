@@ -3,6 +3,7 @@
 //! `R` in the docs below is `runtime.md` of the fact sheets (`R5.2` is its section 5.2), `§` is `router.md`.
 
 pub mod app;
+pub mod bare;
 pub mod codes;
 pub mod config_vars;
 pub mod domain;

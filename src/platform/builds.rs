@@ -2,6 +2,7 @@
 
 use super::control::images_kept;
 use super::error::PlatformError;
+use super::native;
 use super::project::Project;
 use super::report::News;
 use super::state::StateDir;
@@ -63,6 +64,9 @@ pub async fn build(
     wanted: &BTreeSet<ProcessType>,
     options: &BuildOptions,
 ) -> Result<BuiltSlug, PlatformError> {
+    if project.engine.facts().native {
+        native::refuse_unfit(&project.app, wanted)?;
+    }
     let waiting = || project.report.note("another command of this app builds; waiting for it");
     let _turn = project.state.turn_to_build(waiting).await.map_err(PlatformError::io("wait for the turn to build"))?;
     let mut known = Builds::open(project.state.file("builds.json"));
@@ -129,6 +133,7 @@ pub(super) fn groups(project: &Project, wanted: &BTreeSet<ProcessType>, options:
                 args: build.args.clone(),
                 platform: options.platform.clone(),
                 no_cache: options.no_cache,
+                native: build.native.as_ref().and_then(|native| Some(native.as_ref().ok()?.facts.clone())),
             };
             Group { types, plan, given: build.given.clone() }
         })
@@ -194,10 +199,12 @@ async fn one(
     if let Some(built) = before
         && let Some(facts) = still_there(project.engine.as_ref(), built, images).await?
     {
-        done(project, &plan.label, &facts, began.elapsed(), None);
+        done(project, &plan, &facts, began.elapsed(), None);
         return Ok(Outcome { types, built: built.clone(), facts });
     }
-    project.report.tell(News::BuildStarted { label: plan.label.clone() });
+    if plan.native.is_none() {
+        project.report.tell(News::BuildStarted { label: plan.label.clone() });
+    }
     let (image, steps) = run(project, &plan).await?;
     let facts = project.engine.inspect(&image).await?.ok_or_else(|| EngineError::Operation {
         doing: format!("inspect the image of {}", plan.label),
@@ -210,7 +217,7 @@ async fn one(
     if let Some(given) = given.as_mut().filter(|_| inputs.is_empty()) {
         given.sources.clear();
     }
-    done(project, &plan.label, &facts, began.elapsed(), Some(steps));
+    done(project, &plan, &facts, began.elapsed(), Some(steps));
     Ok(Outcome { types, built: Built { inputs, image, given }, facts })
 }
 
@@ -270,9 +277,13 @@ async fn run(project: &Project, plan: &BuildPlan) -> Result<(ImageId, (usize, us
     }
 }
 
-fn done(project: &Project, label: &str, facts: &ImageFacts, took: Duration, steps: Option<(usize, usize)>) {
+/// Says that an image is there, where there are images.
+fn done(project: &Project, plan: &BuildPlan, facts: &ImageFacts, took: Duration, steps: Option<(usize, usize)>) {
+    if plan.native.is_some() {
+        return;
+    }
     project.report.tell(News::BuildDone {
-        label: label.to_owned(),
+        label: plan.label.clone(),
         image: ImageId(facts.id.clone()),
         size: facts.size,
         took,

@@ -11,6 +11,7 @@ use crate::model::image::ImageFacts;
 use crate::model::process_type::ProcessType;
 use similar::TextDiff;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -89,7 +90,7 @@ impl Edit {
         let before = self.before.clone().unwrap_or_default();
         let mut text = String::new();
         if self.executable {
-            text.push_str(&format!("{}: the exec bit is set\n", self.name));
+            let _ = writeln!(text, "{}: the exec bit is set", self.name);
         }
         if before != self.after {
             let lines = TextDiff::from_lines(&before, &self.after);

@@ -35,6 +35,10 @@ pub struct DynoRules {
     pub metadata: bool,
     /// `log-runtime-metrics` lines, by switch.
     pub runtime_metrics: bool,
+    /// Deny every bind but that of `$PORT`, by switch.
+    pub strict_ports: bool,
+    /// Variables of this machine's environment that dynos get (`--pass`), below the app's own config vars.
+    pub passed: ConfigVars,
 }
 
 /// Everything a dyno of this command has in common with its siblings.
@@ -67,14 +71,15 @@ impl Ground {
             config: Arc::new(self.config_of(of)),
             metadata: self.rules.metadata.then(|| self.metadata(of)),
             filesystem: self.rules.filesystem.clone(),
+            strict_ports: self.rules.strict_ports,
             runtime_metrics: self.rules.runtime_metrics,
             attachment: Attachment::Log,
         }
     }
 
-    /// The release's config, with the origins where they are still known.
+    /// The release's config over what is passed on, with the origins where they are still known.
     fn config_of(&self, release: &Release) -> ConfigVars {
-        let mut config = ConfigVars::new();
+        let mut config = self.rules.passed.clone();
         for (name, value) in &release.config {
             let known = self.project.app.config.get(name).filter(|var| var.value == *value);
             let origin = known.map_or(crate::model::config_vars::Origin::Release, |var| var.origin.clone());

@@ -64,17 +64,19 @@ pub fn forget_request(state: &StateDir) {
 /// Removes what killed runs left behind: containers, volumes, networks, and images that no finished build is known of.
 /// Whether there was anything but images.
 pub async fn clean_up(
-    engine: &dyn Engine,
+    engines: &[&dyn Engine],
     state: &StateDir,
     identity: &Identity,
     report: &Reporter,
 ) -> Result<bool, PlatformError> {
     let runs = state.runs().map_err(PlatformError::io("look for living runs"))?;
-    let swept = sweep(engine, state, identity, report).await?;
+    let swept = sweep(engines, state, identity, report).await?;
     if runs.live.is_empty() && !runs.dead.is_empty() {
         let known = Builds::open(state.file("builds.json"));
         let keep = used(state, &known)?;
-        engine.prune_images(&state.repository(), &keep).await?;
+        for engine in engines {
+            engine.prune_images(&state.repository(), &keep).await?;
+        }
     }
     Ok(swept)
 }

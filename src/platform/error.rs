@@ -28,6 +28,9 @@ pub enum PlatformError {
     /// The engine.
     #[error(transparent)]
     Engine(EngineError),
+    /// The project needs images, and the engine has none.
+    #[error("the project cannot run without a container engine")]
+    NotNative(Vec<Diagnostic>),
     /// An image could not be built.
     #[error("the image for {label} could not be built")]
     Build {
@@ -121,7 +124,9 @@ impl PlatformError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Project(_) | Self::NoSuchType { .. } => ExitCode::Usage,
-            Self::Engine(EngineError::Unreachable { .. } | EngineError::Gone { .. }) => ExitCode::Engine,
+            Self::NotNative(_) | Self::Engine(EngineError::Unreachable { .. } | EngineError::Gone { .. }) => {
+                ExitCode::Engine
+            }
             Self::Build { .. } | Self::Engine(EngineError::Build(_)) => ExitCode::Build,
             Self::Refused { .. } | Self::ReleaseFailed { .. } => ExitCode::Release,
             Self::Heroku(fault) => fault.exit_code(),

@@ -6,7 +6,7 @@ use super::state::{Identity, StateDir};
 use super::store::Secrets;
 use crate::clock::Clock;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::engine::{Engine, RunIdentity};
+use crate::engine::{Engine, RunIdentity, Swept};
 use crate::manifest::{LoadOptions, Loaded, load};
 use crate::model::app::App;
 use std::path::{Path, PathBuf};
@@ -131,21 +131,24 @@ impl Project {
 
     /// Removes what runs that are dead left behind; says so if it was anything.
     pub async fn sweep(&self) -> Result<(), PlatformError> {
-        sweep(self.engine.as_ref(), &self.state, &self.identity, &self.report).await.map(|_| ())
+        sweep(&[self.engine.as_ref()], &self.state, &self.identity, &self.report).await.map(|_| ())
     }
 }
 
 /// Removes what the app's dead runs left behind; needs no readable project. Whether there was anything. Images are not
 /// among it: a build that goes on beside may just be making one, and removes replaced ones itself.
 pub async fn sweep(
-    engine: &dyn Engine,
+    engines: &[&dyn Engine],
     state: &StateDir,
     identity: &Identity,
     report: &Reporter,
 ) -> Result<bool, PlatformError> {
     let _turn = state.turn_to_sweep().await.map_err(PlatformError::io("wait for the turn to clean up"))?;
     let runs = state.runs().map_err(PlatformError::io("look for living runs"))?;
-    let swept = engine.sweep(&identity.id, &runs.live).await?;
+    let mut swept = Swept::default();
+    for engine in engines {
+        swept.add(engine.sweep(&identity.id, &runs.live).await?);
+    }
     state.forget(&runs.dead);
     if !swept.is_nothing() {
         report.tell(News::Swept(swept));

@@ -1,10 +1,10 @@
 //! What the platform tells a face while it works. Log lines do not come this way: they are in the log.
 
+use super::engines::Natively;
 use super::error::PlatformError;
 use super::push::Landed;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{BuildEvent, Swept};
-use crate::lint::Checked;
 use crate::model::dyno::DynoName;
 use crate::model::exit_code::ExitCode;
 use crate::model::image::ImageId;
@@ -21,9 +21,11 @@ pub enum News {
     /// Something about the project's files, said once.
     Finding(Diagnostic),
     /// What `check` finds in files that are about to be built or run.
-    Checked(Arc<Checked>),
+    Checked(Noticed),
     /// Left-overs of a run that was killed were removed.
     Swept(Swept),
+    /// The app runs without images: why, and what that means here.
+    Native(Natively),
     /// A build began.
     BuildStarted {
         /// Its process types.
@@ -126,6 +128,18 @@ pub enum PushStep {
         /// Bytes in all.
         size: u64,
     },
+}
+
+/// What `check` has to say in another command: texts only, for news is held by nearly every future of the platform, and what
+/// it is made of is proved to be `Send` in each of them.
+#[derive(Clone, Debug)]
+pub struct Noticed {
+    /// One line.
+    pub line: String,
+    /// Whether there is an error among it.
+    pub error: bool,
+    /// The findings, as JSON.
+    pub json: String,
 }
 
 /// Why the wait for all dynos was given up.

@@ -2,6 +2,7 @@
 
 use super::builds::BuiltSlug;
 use super::error::PlatformError;
+use super::native;
 use super::report::Reporter;
 use crate::model::app::{App, CommandText};
 use crate::model::image::ImageFacts;
@@ -52,7 +53,8 @@ impl Slate {
         let mut slate = Self { launch: options, ..Self::default() };
         for (process_type, spec) in &app.processes {
             let Some(image) = facts.get(&spec.image) else { continue };
-            match runnable(process_type, image, spec.command.as_ref(), options) {
+            let made = runnable(process_type, image, spec.command.as_ref(), options);
+            match on_engine(app, &spec.image, process_type, spec.command.is_some(), made) {
                 Ok(runnable) => {
                     slate.types.insert(process_type.clone(), runnable);
                 }
@@ -64,7 +66,8 @@ impl Slate {
             && let Some(image) = facts.get(&release.image)
         {
             let process_type = ProcessType::release();
-            slate.release = Some(runnable(&process_type, image, release.command.as_ref(), options)?);
+            let made = runnable(&process_type, image, release.command.as_ref(), options);
+            slate.release = Some(on_engine(app, &release.image, &process_type, release.command.is_some(), made)?);
         }
         Ok(slate)
     }
@@ -81,6 +84,25 @@ impl Slate {
                 report.note(format!("{name}: {note}"));
             }
         }
+    }
+}
+
+/// Where there are no images, a command must be one of this machine.
+fn on_engine(
+    app: &App,
+    image: &ProcessType,
+    process_type: &ProcessType,
+    named: bool,
+    made: Result<Runnable, PlatformError>,
+) -> Result<Runnable, PlatformError> {
+    match made {
+        Ok(runnable) => match native::no_program(app, image, process_type, &runnable.launch) {
+            Some(refusal) => Err(refusal),
+            None => Ok(runnable),
+        },
+        // Without a command of its own, what is missing is the image's CMD.
+        Err(error) if !named => Err(native::no_command(app, image, process_type).unwrap_or(error)),
+        Err(error) => Err(error),
     }
 }
 

@@ -6,6 +6,7 @@ use super::deploy::{DynoRules, Ground};
 use super::error::PlatformError;
 use super::front::{Front, FrontOptions};
 use super::interrupt::Interrupt;
+use super::native;
 use super::observed;
 use super::project::Project;
 use super::report::{News, Urls};
@@ -174,6 +175,9 @@ async fn prepare(
         formation.iter().filter(|(_, scale)| scale.quantity > 0).map(|(name, _)| name).collect();
     let slate = Slate::of(&project.app, &built, &running, options.launch)?;
     slate.say_notes(&project.report);
+    for text in native::undone(&project.app, &wanted) {
+        project.report.note(text);
+    }
     Ok((built.slug, slate))
 }
 

@@ -62,6 +62,8 @@ const MAY: &[(&str, &[&str])] = &[
 /// Crates that stay in one place.
 const HOMES: &[(&str, &[&str])] = &[
     ("bollard", &["src/engine/docker"]),
+    ("landlock", &["src/engine/native/launcher"]),
+    ("portpicker", &["src/engine/native/port.rs"]),
     ("clap", &["src/cli"]),
     ("clap_complete", &["src/cli"]),
     ("indicatif", &["src/cli"]),

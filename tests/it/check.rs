@@ -43,12 +43,11 @@ fn a_check_needs_no_engine_and_leaves_nothing_behind() {
 
 #[test]
 fn the_examples_have_no_error_and_no_warning_that_is_not_meant() {
-    for name in
-        ["hello-world", "node-multi", "python-web", "recursive", "release-phase", "scratch-rust", "web-and-worker"]
-    {
+    for name in ["hello-world", "node-multi", "python-web", "release-phase", "scratch-rust", "web-and-worker"] {
         let project = Project::of(&format!("examples/{name}"));
         project.run(&["check", "--fail-on", "warning"]).expect_code(0);
     }
+    Project::of("examples/recursive").run(&["check", "-R", "--fail-on", "warning"]).expect_code(0);
     let project = Project::of("examples/procfile-dockerfile");
     project.run(&["check", "--fail-on", "warning"]).expect_code(7).expect_out("D046");
 }
@@ -60,7 +59,9 @@ fn programs_get_json_sarif_and_annotations() {
     let found = json(&project.run(&["check", "--format", "json"]).expect_code(7).out);
     let one = &found["findings"][0];
     assert_eq!(one["rule"], "D004");
-    assert_eq!((&one["file"], &one["line"], &one["severity"]), (&"Dockerfile".into(), &4.into(), &"error".into()));
+    assert_eq!(one["file"], "Dockerfile");
+    assert_eq!(one["line"], 4);
+    assert_eq!(one["severity"], "error");
     assert_eq!(found["ignored"][0]["reason"], "scratch space");
     assert_eq!(json(&project.run(&["check", "--json"]).out), found);
 
@@ -109,7 +110,7 @@ fn a_project_that_cannot_be_read_is_judged_as_far_as_rules_go() {
     project.write("heroku.yml", "build:\n  docker:\n    web: Dockerfile\n  run:\n    web: ./start\n");
     project.run(&["check"]).expect_code(7).expect_out("error[D044]").expect_out("heroku.yml:4");
     let nothing = Project::empty("nothing");
-    nothing.run(&["check"]).expect_code(2).expect_err("neither a heroku.yml nor a Dockerfile");
+    nothing.run(&["check"]).expect_code(2).expect_err("no Dockerfile");
 }
 
 #[test]

@@ -20,6 +20,9 @@ pub(crate) fn engine_lock() -> MutexGuard<'static, ()> {
 pub(crate) struct Project {
     home: tempfile::TempDir,
     pub(crate) dir: PathBuf,
+    on: On,
+    /// What runs the command, with its arguments; empty: nothing.
+    behind: Vec<String>,
 }
 
 impl Project {
@@ -36,7 +39,7 @@ impl Project {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join(name);
         std::fs::create_dir(&dir).unwrap();
-        Self { home, dir }
+        Self { home, dir, on: On::Docker, behind: Vec::new() }
     }
 
     /// An empty folder of that name, where all paths are longer than a socket's address may be.
@@ -44,7 +47,7 @@ impl Project {
         let home = tempfile::Builder::new().prefix(&"d".repeat(120)).tempdir().unwrap();
         let dir = home.path().join(name);
         std::fs::create_dir(&dir).unwrap();
-        Self { home, dir }
+        Self { home, dir, on: On::Docker, behind: Vec::new() }
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) -> &Self {
@@ -54,8 +57,10 @@ impl Project {
 
     /// The command, with nothing of this process's environment but what finds the engine.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dynosim"));
-        command.args(args).current_dir(&self.dir).env_clear();
+        let program = env!("CARGO_BIN_EXE_dynosim");
+        let mut words = self.behind.iter().map(String::as_str).chain([program]);
+        let mut command = Command::new(words.next().unwrap_or(program));
+        command.args(words).args(args).current_dir(&self.dir).env_clear();
         for name in ["PATH", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "XDG_RUNTIME_DIR"] {
             if let Ok(value) = std::env::var(name) {
                 command.env(name, value);
@@ -63,7 +68,23 @@ impl Project {
         }
         command.env("HOME", self.home.path()).env("USER", "ann").env("XDG_STATE_HOME", self.home.path().join("state"));
         command.env("LEAKED_FROM_HOST", "secret");
+        if self.on == On::Native {
+            command.env("PATH", native_path());
+        }
+        if self.on == On::Native && self.behind.is_empty() {
+            command.env("DYNOSIM_ENGINE", "native");
+        }
+        if !self.behind.is_empty() {
+            command.env_remove("DOCKER_HOST").env_remove("DOCKER_CONTEXT");
+        }
         command
+    }
+
+    /// Whose command another one starts, on a machine without a container engine.
+    pub(crate) fn behind(mut self, words: Vec<String>) -> Self {
+        self.on = On::Native;
+        self.behind = words;
+        self
     }
 
     /// Runs a command to its end.
@@ -105,8 +126,11 @@ impl Project {
         u16::try_from(holder["port"].as_u64().unwrap()).unwrap()
     }
 
-    /// Containers, volumes and networks of this app that the engine has now.
+    /// Containers, volumes and networks of this app that the engine has now; or processes of its dynos.
     pub(crate) fn left_behind(&self) -> Vec<String> {
+        if self.on == On::Native {
+            return native_processes(&self.dir);
+        }
         let label = format!("label=dynosim.identity={}", self.identity());
         let mut found = Vec::new();
         for words in [
@@ -117,6 +141,26 @@ impl Project {
             found.extend(docker(&[words, &["--filter", &label]].concat()).lines().map(str::to_owned));
         }
         found
+    }
+
+    /// The dynos that run, by what the engine or the system itself says.
+    pub(crate) fn dynos(&self) -> Vec<String> {
+        let label = format!("label=dynosim.identity={}", self.identity());
+        let mut names: Vec<String> = match self.on {
+            On::Docker => {
+                let format = "{{.Label \"dynosim.dyno\"}}";
+                docker(&["ps", "-a", "--format", format, "--filter", &label]).lines().map(str::to_owned).collect()
+            }
+            On::Native => {
+                let all = native_processes(&self.dir);
+                all.iter().filter_map(|line| line.split(' ').nth(1)).map(str::to_owned).collect()
+            }
+        };
+        names.sort();
+        if self.on == On::Native {
+            names.dedup();
+        }
+        names
     }
 
     /// Containers of this app, by dyno name.
@@ -378,3 +422,123 @@ fn dechunk(mut body: &str) -> String {
     }
     whole
 }
+
+/// The engine that a scenario runs on. Scenarios that say nothing of images run on each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum On {
+    /// The container engine that answers.
+    Docker,
+    /// This machine's own programs.
+    Native,
+}
+
+impl On {
+    /// The turn of a scenario; `None`, with a word on why, where it proves nothing.
+    pub(crate) fn turn(self) -> Option<MutexGuard<'static, ()>> {
+        let possible = match self {
+            Self::Docker => crate::support::engine_answers(),
+            Self::Native => native_possible(),
+        };
+        possible.then(engine_lock)
+    }
+
+    /// A copy of an app, to be run on this engine.
+    pub(crate) fn project(self, path: &str) -> Project {
+        self.takes(Project::of(path))
+    }
+
+    /// An empty folder of that name, to be run on this engine.
+    pub(crate) fn empty(self, name: &str) -> Project {
+        self.takes(Project::empty(name))
+    }
+
+    fn takes(self, mut project: Project) -> Project {
+        project.on = self;
+        project
+    }
+}
+
+/// Leaves the test where no app can run natively.
+macro_rules! on_native {
+    () => {
+        let Some(_turn) = $crate::harness::On::Native.turn() else { return };
+    };
+}
+pub(crate) use on_native;
+
+/// Whether this machine has the programs that the apps of the tests name.
+fn native_possible() -> bool {
+    if !cfg!(target_os = "linux") {
+        crate::support::not_installed(std::thread::current().name().unwrap_or("test"), "Linux");
+        return false;
+    }
+    let lacking = ["python3", "node", "sh"].into_iter().find(|name| program(name).is_none());
+    if let Some(name) = lacking {
+        crate::support::not_installed(std::thread::current().name().unwrap_or("test"), name);
+    }
+    lacking.is_none()
+}
+
+/// Where the system itself has a program; a version manager's is some user's own.
+fn program(name: &str) -> Option<PathBuf> {
+    let folders = ["/usr/local/bin", "/usr/bin", "/bin"].into_iter();
+    folders.map(|folder| Path::new(folder).join(name)).find(|path| path.exists())
+}
+
+/// Programs by the names that images have them under, in a folder which dynos can see.
+fn native_path() -> String {
+    static MADE: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    let folder = MADE.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("native-bin");
+        std::fs::create_dir_all(&folder).unwrap();
+        for (name, of) in [("python", "python3"), ("httpd", "busybox")] {
+            if let Some(target) = program(of) {
+                let _ = std::os::unix::fs::symlink(target, folder.join(name));
+            }
+        }
+        folder
+    });
+    format!("{}:/usr/local/bin:/usr/bin:/bin", folder.display())
+}
+
+/// Processes of dynos that run in this folder, as `process DYNO PID`.
+fn native_processes(dir: &Path) -> Vec<String> {
+    let home = format!("HOME={}", dir.canonicalize().unwrap_or_else(|_| dir.to_owned()).display());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Ok(env) = std::fs::read(entry.path().join("environ")) else { continue };
+        let vars: Vec<String> = env.split(|byte| *byte == 0).map(|var| String::from_utf8_lossy(var).into()).collect();
+        let dyno = vars.iter().find_map(|var| var.strip_prefix("DYNO="));
+        if let (Some(dyno), true) = (dyno, vars.contains(&home)) {
+            found.push(format!("process {dyno} {name}"));
+        }
+    }
+    found
+}
+
+/// One scenario, a test for each engine: `docker` and `native`.
+macro_rules! on_each_engine {
+    ($(fn $name:ident($on:ident) $body:block)+) => {
+        $(mod $name {
+            #[allow(unused_imports, reason = "each scenario needs some")]
+            use super::*;
+
+            fn scenario($on: $crate::harness::On) {
+                let Some(_turn) = $on.turn() else { return };
+                $body
+            }
+
+            #[test]
+            fn docker() {
+                scenario($crate::harness::On::Docker);
+            }
+
+            #[test]
+            fn native() {
+                scenario($crate::harness::On::Native);
+            }
+        })+
+    };
+}
+pub(crate) use on_each_engine;

@@ -1,6 +1,6 @@
 //! `up --https` and `trust`: what a client that trusts the local authority gets, and what one that does not.
 
-use crate::harness::{Finished, Project, Up, engine_lock};
+use crate::harness::{Finished, Project, Up, engine_lock, on_each_engine};
 use crate::support::engine_or_skip;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -35,47 +35,46 @@ fn header(dump: &str, name: &str) -> String {
     found.map(|pair| pair[1].as_str().unwrap().to_owned()).unwrap_or_default()
 }
 
-#[test]
-fn g11_over_https_the_line_says_tls_and_the_app_sees_the_scheme_and_port_of_the_client() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = Project::of("tests/fixtures/apps/env-dump");
-    let up = project.up(&["-p", "0", "--https=0", "--domain", "www.shop.com", "--domain", "*.wild.test"]);
-    up.ready();
-    up.wait_err("see `dynosim trust`");
-    let ca = certificate(&project);
-    let ca = ca.to_str().unwrap();
-    let port = up.https_port();
+on_each_engine! {
+    fn g11_over_https_the_line_says_tls_and_the_app_sees_the_scheme_and_port_of_the_client(on) {
+        let project = on.project("tests/fixtures/apps/env-dump");
+        let up = project.up(&["-p", "0", "--https=0", "--domain", "www.shop.com", "--domain", "*.wild.test"]);
+        up.ready();
+        up.wait_err("see `dynosim trust`");
+        let ca = certificate(&project);
+        let ca = ca.to_str().unwrap();
+        let port = up.https_port();
 
-    let dump = curl(&up, &["--cacert", ca], "https://localhost:PORT/headers?secure");
-    dump.expect_code(0);
-    assert_eq!(header(&dump.out, "x-forwarded-proto"), "https");
-    assert_eq!(header(&dump.out, "x-forwarded-port"), port.to_string());
-    let line = up.wait_out("path=\"/headers?secure\"");
-    assert!(line.ends_with("protocol=http1.1 tls=true tls_version=tls1.3"), "{line}");
-    curl(&up, &["--cacert", ca, "--tls-max", "1.2"], "https://localhost:PORT/headers?older").expect_code(0);
-    assert!(up.wait_out("path=\"/headers?older\"").ends_with("tls=true tls_version=tls1.2"));
-    let (status, dump) = up.get("/headers?plain");
-    assert_eq!((status, header(&dump, "x-forwarded-proto").as_str()), (200, "http"));
-    let line = up.wait_out("path=\"/headers?plain\"");
-    assert!(line.ends_with("protocol=http1.1 tls=false"), "{line}");
+        let dump = curl(&up, &["--cacert", ca], "https://localhost:PORT/headers?secure");
+        dump.expect_code(0);
+        assert_eq!(header(&dump.out, "x-forwarded-proto"), "https");
+        assert_eq!(header(&dump.out, "x-forwarded-port"), port.to_string());
+        let line = up.wait_out("path=\"/headers?secure\"");
+        assert!(line.ends_with("protocol=http1.1 tls=true tls_version=tls1.3"), "{line}");
+        curl(&up, &["--cacert", ca, "--tls-max", "1.2"], "https://localhost:PORT/headers?older").expect_code(0);
+        assert!(up.wait_out("path=\"/headers?older\"").ends_with("tls=true tls_version=tls1.2"));
+        let (status, dump) = up.get("/headers?plain");
+        assert_eq!((status, header(&dump, "x-forwarded-proto").as_str()), (200, "http"));
+        let line = up.wait_out("path=\"/headers?plain\"");
+        assert!(line.ends_with("protocol=http1.1 tls=false"), "{line}");
 
-    for name in ["127.0.0.1", "[::1]", "env-dump.localhost", "tenant.localhost", "www.shop.com", "a.b.wild.test"] {
-        if name == "[::1]" && std::net::TcpListener::bind("[::1]:0").is_err() {
-            continue;
+        for name in ["127.0.0.1", "[::1]", "env-dump.localhost", "tenant.localhost", "www.shop.com", "a.b.wild.test"] {
+            if name == "[::1]" && std::net::TcpListener::bind("[::1]:0").is_err() {
+                continue;
+            }
+            let to = format!("{name}:{port}:127.0.0.1");
+            let resolve = if name.contains(|c: char| c.is_ascii_lowercase()) { &["--resolve", &to][..] } else { &[] };
+            let asked = [&["--cacert", ca, "-o", "/dev/null", "-w", "%{http_code}"], resolve].concat();
+            let answer = curl(&up, &asked, &format!("https://{name}:PORT/headers"));
+            answer.expect_code(0);
+            assert_eq!(answer.out, "200", "{name}");
         }
-        let to = format!("{name}:{port}:127.0.0.1");
-        let resolve = if name.contains(|c: char| c.is_ascii_lowercase()) { &["--resolve", &to][..] } else { &[] };
-        let asked = [&["--cacert", ca, "-o", "/dev/null", "-w", "%{http_code}"], resolve].concat();
-        let answer = curl(&up, &asked, &format!("https://{name}:PORT/headers"));
-        answer.expect_code(0);
-        assert_eq!(answer.out, "200", "{name}");
+        // 60: the certificate is not trusted, or not for this name.
+        curl(&up, &[], "https://localhost:PORT/").expect_code(60);
+        let elsewhere = format!("www.else.com:{port}:127.0.0.1");
+        curl(&up, &["--cacert", ca, "--resolve", &elsewhere], "https://www.else.com:PORT/").expect_code(60);
+        up.stop();
     }
-    // 60: the certificate is not trusted, or not for this name.
-    curl(&up, &[], "https://localhost:PORT/").expect_code(60);
-    let elsewhere = format!("www.else.com:{port}:127.0.0.1");
-    curl(&up, &["--cacert", ca, "--resolve", &elsewhere], "https://www.else.com:PORT/").expect_code(60);
-    up.stop();
 }
 
 #[test]

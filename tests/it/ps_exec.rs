@@ -1,6 +1,6 @@
 //! `ps:exec` on the real engine: a command in a running dyno, from another process.
 
-use crate::harness::{Project, engine_lock};
+use crate::harness::{Project, engine_lock, on_each_engine};
 use crate::support::engine_or_skip;
 use std::io::Write;
 use std::process::Stdio;
@@ -40,19 +40,18 @@ fn a_command_runs_as_the_dyno_s_user_with_its_environment_and_its_code_is_passed
     project.run(&["ps:exec"]).expect_code(1).expect_err("no dyno of this app runs");
 }
 
-#[test]
-fn without_a_terminal_the_shell_reads_its_commands_from_a_pipe() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = Project::of("tests/fixtures/apps/env-dump");
-    let up = project.up(&[]);
-    up.ready();
-    let mut command = project.command(&["ps:exec", "web.1"]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(b"echo in $DYNO\nexit 3\n").unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stdout).as_ref()), (Some(3), "in web.1\n"));
-    up.stop();
+on_each_engine! {
+    fn without_a_terminal_the_shell_reads_its_commands_from_a_pipe(on) {
+        let project = on.project("tests/fixtures/apps/env-dump");
+        let up = project.up(&[]);
+        up.ready();
+        let mut command = project.command(&["ps:exec", "web.1"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"echo in $DYNO\nexit 3\n").unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stdout).as_ref()), (Some(3), "in web.1\n"));
+        up.stop();
+    }
 }
 
 #[test]
@@ -68,19 +67,18 @@ fn an_image_without_a_shell_is_told_with_what_can_be_run_there() {
     up.stop();
 }
 
-#[test]
-fn a_command_ends_with_its_dyno() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = Project::of("tests/fixtures/apps/env-dump");
-    let up = project.up(&[]);
-    up.ready();
-    let mut command = project.command(&["ps:exec", "--", "echo in; exec sleep 600"]);
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_secs(1));
-    up.stop();
-    let output = child.wait_with_output().unwrap();
-    let code = output.status.code().unwrap();
-    assert!([137, 143].contains(&code), "{code}");
-    assert_eq!(output.stdout, b"in\n");
+on_each_engine! {
+    fn a_command_ends_with_its_dyno(on) {
+        let project = on.project("tests/fixtures/apps/env-dump");
+        let up = project.up(&[]);
+        up.ready();
+        let mut command = project.command(&["ps:exec", "--", "echo in; exec sleep 600"]);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        up.stop();
+        let output = child.wait_with_output().unwrap();
+        let code = output.status.code().unwrap();
+        assert!([137, 143].contains(&code), "{code}");
+        assert_eq!(output.stdout, b"in\n");
+    }
 }

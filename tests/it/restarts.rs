@@ -1,8 +1,7 @@
 //! What clients see at the URL while the app is restarted under them, on the real engine.
 
-use crate::harness::{Project, Up, engine_lock};
+use crate::harness::{On, Project, Up, on_each_engine};
 use crate::load::{Load, Outcome};
-use crate::support::engine_or_skip;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -19,8 +18,8 @@ process.on('SIGTERM', () => TERM);
 ";
 
 /// An app that takes so many milliseconds for an answer, and does this when it is told to stop.
-fn app(delay: u32, at_term: &str) -> Project {
-    let project = Project::empty("shop");
+fn app(on: On, delay: u32, at_term: &str) -> Project {
+    let project = on.empty("shop");
     let script = APP.replace("DELAY", &delay.to_string()).replace("TERM", at_term);
     project.write("Dockerfile", DOCKERFILE).write("app.js", &script);
     project
@@ -88,36 +87,35 @@ fn none_failed(outcomes: &[Outcome], up: &Up) {
     assert!(failed.is_empty(), "of {} requests: {failed:?}\n{}", outcomes.len(), errors());
 }
 
-#[test]
-fn r5_6_with_preboot_fifty_restarts_under_load_fail_no_request() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = app(0, GRACEFUL);
-    let up = project.up(&[]);
-    let port = up.ready();
-    project.run(&["features:enable", "preboot"]).expect_code(0);
-    let mut outcomes = restart_under_load(&project, port, 50);
-    // Orders that come faster than a dyno boots: the newest counts, and the old dyno serves all the while.
-    let load = Load::begin(port, 3, 3);
-    for _ in 0..5 {
-        project.run(&["ps:restart"]).expect_code(0);
+on_each_engine! {
+    fn r5_6_with_preboot_fifty_restarts_under_load_fail_no_request(on) {
+        let project = app(on, 0, GRACEFUL);
+        let up = project.up(&[]);
+        let port = up.ready();
+        project.run(&["features:enable", "preboot"]).expect_code(0);
+        let mut outcomes = restart_under_load(&project, port, 50);
+        // Orders that come faster than a dyno boots: the newest counts, and the old dyno serves all the while.
+        let load = Load::begin(port, 3, 3);
+        for _ in 0..5 {
+            project.run(&["ps:restart"]).expect_code(0);
+        }
+        project.run(&["ps:wait", "-t", "120"]).expect_code(0);
+        let in_turn = lives(&outcomes);
+        outcomes.extend(load.end());
+        none_failed(&outcomes, &up);
+        assert_eq!(in_turn.len(), 51, "every dyno answered, in {} requests", outcomes.len());
+        for (number, pair) in in_turn.windows(2).enumerate() {
+            assert!(
+                pair[0].last >= pair[1].began,
+                "restart {}: the old dyno answered last at {}, and the new one began at {} ({} requests)",
+                number + 1,
+                pair[0].last,
+                pair[1].began,
+                outcomes.len()
+            );
+        }
+        up.stop();
     }
-    project.run(&["ps:wait", "-t", "120"]).expect_code(0);
-    let in_turn = lives(&outcomes);
-    outcomes.extend(load.end());
-    none_failed(&outcomes, &up);
-    assert_eq!(in_turn.len(), 51, "every dyno answered, in {} requests", outcomes.len());
-    for (number, pair) in in_turn.windows(2).enumerate() {
-        assert!(
-            pair[0].last >= pair[1].began,
-            "restart {}: the old dyno answered last at {}, and the new one began at {} ({} requests)",
-            number + 1,
-            pair[0].last,
-            pair[1].began,
-            outcomes.len()
-        );
-    }
-    up.stop();
 }
 
 /// Every request was answered: with 200, or with the page of H13 by an app that went before it had answered. Returns how
@@ -132,30 +130,28 @@ fn answered(outcomes: &[Outcome], up: &Up) -> usize {
     dropped
 }
 
-#[test]
-fn r5_6_without_preboot_requests_are_held_while_the_new_dyno_boots() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = app(0, GRACEFUL);
-    let up = project.up(&[]);
-    let outcomes = restart_under_load(&project, up.ready(), 8);
-    // What is in an app's accept queue when it closes its socket is lost.
-    answered(&outcomes, &up);
-    let in_turn = lives(&outcomes);
-    assert_eq!(in_turn.len(), 9, "every dyno answered, in {} requests", outcomes.len());
-    for pair in in_turn.windows(2) {
-        assert!(pair[0].last <= pair[1].began, "the old dyno got no request after it was told to stop");
+on_each_engine! {
+    fn r5_6_without_preboot_requests_are_held_while_the_new_dyno_boots(on) {
+        let project = app(on, 0, GRACEFUL);
+        let up = project.up(&[]);
+        let outcomes = restart_under_load(&project, up.ready(), 8);
+        // What is in an app's accept queue when it closes its socket is lost.
+        answered(&outcomes, &up);
+        let in_turn = lives(&outcomes);
+        assert_eq!(in_turn.len(), 9, "every dyno answered, in {} requests", outcomes.len());
+        for pair in in_turn.windows(2) {
+            assert!(pair[0].last <= pair[1].began, "the old dyno got no request after it was told to stop");
+        }
+        up.stop();
     }
-    up.stop();
 }
 
-#[test]
-fn r5_3_an_app_that_drops_its_requests_at_sigterm_gets_h_codes_and_no_refused_or_reset_connection() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = app(100, "process.exit(0)");
-    let up = project.up(&[]);
-    let outcomes = restart_under_load(&project, up.ready(), 5);
-    assert!(answered(&outcomes, &up) > 0, "the app was asked when it went: {} requests", outcomes.len());
-    up.stop();
+on_each_engine! {
+    fn r5_3_an_app_that_drops_its_requests_at_sigterm_gets_h_codes_and_no_refused_or_reset_connection(on) {
+        let project = app(on, 100, "process.exit(0)");
+        let up = project.up(&[]);
+        let outcomes = restart_under_load(&project, up.ready(), 5);
+        assert!(answered(&outcomes, &up) > 0, "the app was asked when it went: {} requests", outcomes.len());
+        up.stop();
+    }
 }

@@ -51,6 +51,7 @@ impl Scene {
             metadata: None,
             filesystem: Filesystem::ReadOnly { writable: vec![] },
             runtime_metrics: false,
+            strict_ports: false,
             attachment: Attachment::Log,
         };
         Self { engine, logs, folder, dyno: None, plan }

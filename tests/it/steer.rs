@@ -1,6 +1,6 @@
 //! The commands that steer a running app, on a real app and the real engine: one `up`, many commands.
 
-use crate::harness::{Finished, Project, engine_lock};
+use crate::harness::{Finished, On, Project, engine_lock, on_each_engine};
 use crate::support::engine_or_skip;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -13,15 +13,12 @@ const YML: &str = "build:\n  docker:\n    web: Dockerfile\nrun:\n  worker:\n    
 
 /// A web server, a worker that sleeps, a release command.
 fn files(project: &Project) {
-    project.write(
-        "Dockerfile",
-        "FROM busybox\nRUN mkdir /www && echo hello > /www/index.html\nCMD exec httpd -f -p $PORT -h /www\n",
-    );
-    project.write("heroku.yml", YML).write(".env", ENV);
+    project.write("Dockerfile", "FROM busybox\nWORKDIR /www\nCOPY index.html .\nCMD exec httpd -f -p $PORT\n");
+    project.write("index.html", "hello\n").write("heroku.yml", YML).write(".env", ENV);
 }
 
-fn shop() -> Project {
-    let project = Project::empty("shop");
+fn shop(on: On) -> Project {
+    let project = on.empty("shop");
     files(&project);
     project
 }
@@ -62,34 +59,33 @@ fn start(project: &Project, args: &[&str]) -> Child {
     project.command(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-#[test]
-fn every_command_steers_the_running_app_and_prints_what_heroku_s_prints() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = shop();
-    let up = project.up(&["web=1", "worker=0"]);
-    up.ready();
-    let run = |words: &str| project.run(&words.split(' ').collect::<Vec<_>>());
-    scaling_and_restarting(&run);
-    sizes_and_waiting(&run);
-    config(&project, &run);
-    releases(&project, &run);
-    switches(&run, up.port());
-    events(&project);
-    up.wait_out("app[api]: Enabled maintenance mode by user ann@localhost");
-    let log = up.log();
-    assert!(
-        log.contains(&"app[api]: Scaled to web@2:Basic worker@1:Basic by user ann@localhost".to_owned()),
-        "{log:#?}"
-    );
-    assert!(log.contains(&"app[api]: Set COLOR, MODE config vars by user ann@localhost".to_owned()), "{log:#?}");
-    up.stop();
-    run("ps").prints("No dynos on shop\n");
-    run("releases:output v3").prints("migrating in test\n");
+on_each_engine! {
+    fn every_command_steers_the_running_app_and_prints_what_heroku_s_prints(on) {
+        let project = shop(on);
+        let up = project.up(&["web=1", "worker=0"]);
+        up.ready();
+        let run = |words: &str| project.run(&words.split(' ').collect::<Vec<_>>());
+        scaling_and_restarting(&run);
+        sizes_and_waiting(&run);
+        config(&project, &run);
+        releases(&project, &run);
+        switches(&run, up.port());
+        events(&project);
+        up.wait_out("app[api]: Enabled maintenance mode by user ann@localhost");
+        let log = up.log();
+        assert!(
+            log.contains(&"app[api]: Scaled to web@2:Basic worker@1:Basic by user ann@localhost".to_owned()),
+            "{log:#?}"
+        );
+        assert!(log.contains(&"app[api]: Set COLOR, MODE config vars by user ann@localhost".to_owned()), "{log:#?}");
+        up.stop();
+        run("ps").prints("No dynos on shop\n");
+        run("releases:output v3").prints("migrating in test\n");
+    }
 }
 
 fn scaling_and_restarting(run: &dyn Fn(&str) -> Finished) {
-    let web = "=== web (Basic): /bin/sh -c exec\\ httpd\\ -f\\ -p\\ \\$PORT\\ -h\\ /www (1)\n\nweb.1: up\n";
+    let web = "=== web (Basic): /bin/sh -c exec\\ httpd\\ -f\\ -p\\ \\$PORT (1)\n\nweb.1: up\n";
     assert_eq!(timeless(&run("ps").expect_code(0).out), web);
     run("ps scale").prints("web=1:Basic worker=0:Basic\n");
     run("ps:scale web=2 worker+1")
@@ -246,7 +242,7 @@ fn events(project: &Project) {
 
 #[test]
 fn while_nothing_runs_what_is_only_read_can_be_read_and_config_goes_to_env_alone() {
-    let project = shop();
+    let project = shop(On::Docker);
     project.run(&["ps"]).prints("No dynos on shop\n");
     project.run(&["ps", "--json"]).prints("[]\n");
     project.run(&["releases"]).prints("shop has no releases.\n");
@@ -274,51 +270,50 @@ fn while_nothing_runs_what_is_only_read_can_be_read_and_config_goes_to_env_alone
     }
 }
 
-#[test]
-fn commands_of_many_processes_leave_one_state_and_a_killed_up_leaves_nothing_in_the_way() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = shop();
-    let up = project.up(&["web=1", "worker=0"]);
-    up.ready();
-    let socket = project.state().join("api.sock");
-    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(&socket), mode(&project.state())), (0o600, 0o700));
-    let names: Vec<String> = (0..8).map(|number| format!("K{number}=1")).collect();
-    let mut children: Vec<Child> = names.iter().map(|name| start(&project, &["config:set", name])).collect();
-    children.extend((0..3).map(|_| start(&project, &["ps:scale", "worker+1"])));
-    children.extend((0..9).map(|_| start(&project, &["ps:restart"])));
-    for child in children {
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+on_each_engine! {
+    fn commands_of_many_processes_leave_one_state_and_a_killed_up_leaves_nothing_in_the_way(on) {
+        let project = shop(on);
+        let up = project.up(&["web=1", "worker=0"]);
+        up.ready();
+        let socket = project.state().join("api.sock");
+        let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&socket), mode(&project.state())), (0o600, 0o700));
+        let names: Vec<String> = (0..8).map(|number| format!("K{number}=1")).collect();
+        let mut children: Vec<Child> = names.iter().map(|name| start(&project, &["config:set", name])).collect();
+        children.extend((0..3).map(|_| start(&project, &["ps:scale", "worker+1"])));
+        children.extend((0..9).map(|_| start(&project, &["ps:restart"])));
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        project.run(&["ps:wait", "-t", "120"]).expect_code(0);
+        let releases = project.run(&["releases", "--json"]).json();
+        let versions: Vec<u64> = releases.as_array().unwrap().iter().map(|one| one["version"].as_u64().unwrap()).collect();
+        assert_eq!(versions, (3..=11).rev().collect::<Vec<u64>>());
+        let dynos = project.run(&["ps", "--json"]).json();
+        let states: Vec<Value> =
+            dynos.as_array().unwrap().iter().map(|dyno| json!([dyno["name"], dyno["release"]["version"]])).collect();
+        assert_eq!(Value::from(states), json!([["web.1", 11], ["worker.1", 11], ["worker.2", 11], ["worker.3", 11]]));
+        let env = std::fs::read_to_string(project.dir.join(".env")).unwrap();
+        assert!(env.starts_with(ENV) && names.iter().all(|name| env.lines().any(|line| line == name)), "{env}");
+        let config = project.run(&["config", "--json"]).json();
+        up.signal(Signal::KILL);
+        up.finish();
+        assert!(socket.exists(), "nobody could take it away");
+        project.run(&["ps:restart"]).expect_code(1).expect_err("shop is not running");
+        assert_eq!(project.run(&["config", "--json"]).json(), config, "what was acknowledged is not lost");
+        let facts = |releases: &Value| -> Vec<Value> {
+            let fact =
+                |one: &Value| json!([one["version"], one["status"], one["current"], one["description"], one["images"]]);
+            releases.as_array().unwrap().iter().map(fact).collect()
+        };
+        assert_eq!(facts(&project.run(&["releases", "--json"]).json()), facts(&releases));
+        let up = project.up(&["worker=0"]);
+        up.ready();
+        assert_eq!(project.run(&["releases", "--json"]).json()[0]["version"], 12);
+        up.stop();
+        assert!(!socket.exists());
     }
-    project.run(&["ps:wait", "-t", "120"]).expect_code(0);
-    let releases = project.run(&["releases", "--json"]).json();
-    let versions: Vec<u64> = releases.as_array().unwrap().iter().map(|one| one["version"].as_u64().unwrap()).collect();
-    assert_eq!(versions, (3..=11).rev().collect::<Vec<u64>>());
-    let dynos = project.run(&["ps", "--json"]).json();
-    let states: Vec<Value> =
-        dynos.as_array().unwrap().iter().map(|dyno| json!([dyno["name"], dyno["release"]["version"]])).collect();
-    assert_eq!(Value::from(states), json!([["web.1", 11], ["worker.1", 11], ["worker.2", 11], ["worker.3", 11]]));
-    let env = std::fs::read_to_string(project.dir.join(".env")).unwrap();
-    assert!(env.starts_with(ENV) && names.iter().all(|name| env.lines().any(|line| line == name)), "{env}");
-    let config = project.run(&["config", "--json"]).json();
-    up.signal(Signal::KILL);
-    up.finish();
-    assert!(socket.exists(), "nobody could take it away");
-    project.run(&["ps:restart"]).expect_code(1).expect_err("shop is not running");
-    assert_eq!(project.run(&["config", "--json"]).json(), config, "what was acknowledged is not lost");
-    let facts = |releases: &Value| -> Vec<Value> {
-        let fact =
-            |one: &Value| json!([one["version"], one["status"], one["current"], one["description"], one["images"]]);
-        releases.as_array().unwrap().iter().map(fact).collect()
-    };
-    assert_eq!(facts(&project.run(&["releases", "--json"]).json()), facts(&releases));
-    let up = project.up(&["worker=0"]);
-    up.ready();
-    assert_eq!(project.run(&["releases", "--json"]).json()[0]["version"], 12);
-    up.stop();
-    assert!(!socket.exists());
 }
 
 #[test]
@@ -337,17 +332,16 @@ fn a_state_folder_with_a_long_path_can_be_steered_all_the_same() {
     assert!(!folder.exists() && !project.state().join("api.sock.at").exists());
 }
 
-#[test]
-fn r5_5_waiting_ends_with_5_when_a_dyno_crashes() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = Project::empty("shop");
-    project.write("Dockerfile", "FROM busybox\nCMD sleep 1; exit 3\n");
-    let up = project.up(&[]);
-    up.wait_out("heroku[web.1]: State changed from starting to crashed");
-    project
-        .run(&["ps:wait"])
-        .expect_code(5)
-        .says("Waiting for every dyno of shop to be up... !\nerror: crashed: web.1\n");
-    up.stop();
+on_each_engine! {
+    fn r5_5_waiting_ends_with_5_when_a_dyno_crashes(on) {
+        let project = on.empty("shop");
+        project.write("Dockerfile", "FROM busybox\nCMD sleep 1; exit 3\n");
+        let up = project.up(&[]);
+        up.wait_out("heroku[web.1]: State changed from starting to crashed");
+        project
+            .run(&["ps:wait"])
+            .expect_code(5)
+            .says("Waiting for every dyno of shop to be up... !\nerror: crashed: web.1\n");
+        up.stop();
+    }
 }

@@ -144,6 +144,7 @@ impl Bench {
             args: BTreeMap::new(),
             platform: self.engine.facts().platform.clone(),
             no_cache: false,
+            native: None,
         }
     }
 
@@ -183,6 +184,7 @@ impl Bench {
             size: DynoSize::BASIC,
             filesystem: Filesystem::ReadOnly { writable: Vec::new() },
             port: None,
+            strict_ports: false,
             console: Console::Log,
         }
     }

@@ -1,6 +1,6 @@
 //! Keys, prompts and screens in a real terminal: tmux draws, and its captures are compared as text.
 
-use crate::harness::{Project, docker, engine_lock, exchange};
+use crate::harness::{Project, docker, engine_lock, exchange, on_each_engine};
 use crate::support::engine_or_skip;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -183,38 +183,37 @@ fn keys_steer_the_app_and_the_prompt_stays_below_the_log() {
     assert_eq!(project.left_behind(), Vec::<String>::new());
 }
 
-#[test]
-fn focus_and_filter_choose_the_lines_that_are_shown() {
-    engine_or_skip!();
-    tmux_or_skip!();
-    let _engine = engine_lock();
-    let project = Project::of("tests/fixtures/apps/env-dump");
-    let screen = Screen::of(&project, "view");
-    screen.dynosim("up web=2");
-    screen.wait("✔ up ");
-    screen.keys(&["f", "router", "Enter"]);
-    screen.wait("note: only router");
-    screen.clear();
-    get(&project);
-    screen.wait("heroku[router]: at=info");
-    screen.keys(&["r", "Enter"]);
-    screen.wait("note: restarting web.1, web.2");
-    std::thread::sleep(Duration::from_secs(2));
-    assert!(!screen.lines().iter().any(|line| line.contains("heroku[web.")), "{:?}", screen.lines());
-    screen.keys(&["f", "Enter"]);
-    screen.wait("note: all dynos");
-    screen.keys(&["/", "STARTING TO|at=info", "C-u", "starting to|at=error", "Enter"]);
-    screen.wait("note: only lines with starting to|at=error");
-    screen.clear();
-    screen.keys(&["r", "web.1", "Enter"]);
-    screen.wait("heroku[web.1]: State changed from starting to up");
-    let shown = screen.lines();
-    let heroku: Vec<&String> = shown.iter().filter(|line| line.contains("heroku[")).collect();
-    assert!(heroku.iter().all(|line| line.contains("starting to")), "{shown:?}");
-    screen.keys(&["C-c"]);
-    screen.wait("Ctrl-C: stopping gracefully");
-    screen.ended_with(130);
-    screen.is_as_before();
+on_each_engine! {
+    fn focus_and_filter_choose_the_lines_that_are_shown(on) {
+        tmux_or_skip!();
+        let project = on.project("tests/fixtures/apps/env-dump");
+        let screen = Screen::of(&project, "view");
+        screen.dynosim("up web=2");
+        screen.wait("✔ up ");
+        screen.keys(&["f", "router", "Enter"]);
+        screen.wait("note: only router");
+        screen.clear();
+        get(&project);
+        screen.wait("heroku[router]: at=info");
+        screen.keys(&["r", "Enter"]);
+        screen.wait("note: restarting web.1, web.2");
+        std::thread::sleep(Duration::from_secs(2));
+        assert!(!screen.lines().iter().any(|line| line.contains("heroku[web.")), "{:?}", screen.lines());
+        screen.keys(&["f", "Enter"]);
+        screen.wait("note: all dynos");
+        screen.keys(&["/", "STARTING TO|at=info", "C-u", "starting to|at=error", "Enter"]);
+        screen.wait("note: only lines with starting to|at=error");
+        screen.clear();
+        screen.keys(&["r", "web.1", "Enter"]);
+        screen.wait("heroku[web.1]: State changed from starting to up");
+        let shown = screen.lines();
+        let heroku: Vec<&String> = shown.iter().filter(|line| line.contains("heroku[")).collect();
+        assert!(heroku.iter().all(|line| line.contains("starting to")), "{shown:?}");
+        screen.keys(&["C-c"]);
+        screen.wait("Ctrl-C: stopping gracefully");
+        screen.ended_with(130);
+        screen.is_as_before();
+    }
 }
 
 #[test]
@@ -290,44 +289,43 @@ fn a_dyno_with_a_terminal_of_its_own_can_be_typed_into_while_it_serves() {
     screen.is_as_before();
 }
 
-#[test]
-fn attach_has_the_keys_of_up_and_leaves_the_app_running() {
-    engine_or_skip!();
-    tmux_or_skip!();
-    let _engine = engine_lock();
-    let project = Project::of("tests/fixtures/apps/env-dump");
-    let screen = Screen::of(&project, "attach");
-    screen.dynosim("up -d --wait && echo started");
-    screen.wait("✔ detached pid ");
-    screen.wait("started");
-    screen.clear();
-    screen.dynosim("attach");
-    screen.wait("keys: o open · r restart · b rebuild · f focus a dyno · / filter · s scale · m maintenance");
-    screen.keys(&["b"]);
-    screen.wait("note: nothing has changed; no release is made");
-    screen.keys(&["s"]);
-    screen.wait_last("scale (web=1):");
-    screen.keys(&["web=2", "Enter"]);
-    screen.wait("note: now running web=2");
-    screen.wait("heroku[web.2]: State changed from starting to up");
-    screen.keys(&["r", "web.2", "Enter"]);
-    screen.wait("note: restarting web.2");
-    screen.keys(&["m"]);
-    screen.wait("app[api]: Enabled maintenance mode");
-    screen.keys(&["m"]);
-    screen.wait("app[api]: Disabled maintenance mode");
-    screen.keys(&["s", "nope=1", "Enter"]);
-    screen.wait("Couldn't find that process type");
-    screen.keys(&["f", "router", "Enter"]);
-    screen.wait("note: only router");
-    get(&project);
-    screen.wait("heroku[router]: at=info");
-    screen.keys(&["d"]);
-    screen.wait("detached; the app goes on");
-    screen.ended_with(0);
-    screen.is_as_before();
-    assert_eq!(get(&project), "HTTP/1.1 200 OK");
-    project.run(&["down"]).expect_code(0);
+on_each_engine! {
+    fn attach_has_the_keys_of_up_and_leaves_the_app_running(on) {
+        tmux_or_skip!();
+        let project = on.project("tests/fixtures/apps/env-dump");
+        let screen = Screen::of(&project, "attach");
+        screen.dynosim("up -d --wait && echo started");
+        screen.wait("✔ detached pid ");
+        screen.wait("started");
+        screen.clear();
+        screen.dynosim("attach");
+        screen.wait("keys: o open · r restart · b rebuild · f focus a dyno · / filter · s scale · m maintenance");
+        screen.keys(&["b"]);
+        screen.wait("note: nothing has changed; no release is made");
+        screen.keys(&["s"]);
+        screen.wait_last("scale (web=1):");
+        screen.keys(&["web=2", "Enter"]);
+        screen.wait("note: now running web=2");
+        screen.wait("heroku[web.2]: State changed from starting to up");
+        screen.keys(&["r", "web.2", "Enter"]);
+        screen.wait("note: restarting web.2");
+        screen.keys(&["m"]);
+        screen.wait("app[api]: Enabled maintenance mode");
+        screen.keys(&["m"]);
+        screen.wait("app[api]: Disabled maintenance mode");
+        screen.keys(&["s", "nope=1", "Enter"]);
+        screen.wait("Couldn't find that process type");
+        screen.keys(&["f", "router", "Enter"]);
+        screen.wait("note: only router");
+        get(&project);
+        screen.wait("heroku[router]: at=info");
+        screen.keys(&["d"]);
+        screen.wait("detached; the app goes on");
+        screen.ended_with(0);
+        screen.is_as_before();
+        assert_eq!(get(&project), "HTTP/1.1 200 OK");
+        project.run(&["down"]).expect_code(0);
+    }
 }
 
 #[test]

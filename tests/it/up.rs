@@ -1,6 +1,6 @@
 //! `up`, `down`, `run`, `logs` and `explain` on real apps and the real engine.
 
-use crate::harness::{Project, docker, engine_lock, exchange};
+use crate::harness::{Project, docker, engine_lock, exchange, on_each_engine};
 use crate::support::engine_or_skip;
 use rustix::process::Signal;
 use std::io::Write;
@@ -123,19 +123,18 @@ fn r1_5_a_dyno_has_an_unprivileged_user_that_can_be_looked_up_and_limits_of_its_
     up.stop();
 }
 
-#[test]
-fn r8_dyno_metadata_is_given_by_switch_only() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = Project::of("tests/fixtures/apps/env-dump");
-    let up = project.up(&["--metadata"]);
-    up.ready();
-    let (_, text) = up.get("/");
-    for name in ["HEROKU_APP_NAME", "HEROKU_RELEASE_VERSION", "HEROKU_APP_ID"] {
-        assert!(text.contains(name), "{name} in {text}");
+on_each_engine! {
+    fn r8_dyno_metadata_is_given_by_switch_only(on) {
+        let project = on.project("tests/fixtures/apps/env-dump");
+        let up = project.up(&["--metadata"]);
+        up.ready();
+        let (_, text) = up.get("/");
+        for name in ["HEROKU_APP_NAME", "HEROKU_RELEASE_VERSION", "HEROKU_APP_ID"] {
+            assert!(text.contains(name), "{name} in {text}");
+        }
+        assert!(!text.contains("HEROKU_DYNO_ID"), "{text}");
+        up.stop();
     }
-    assert!(!text.contains("HEROKU_DYNO_ID"), "{text}");
-    up.stop();
 }
 
 #[test]
@@ -154,81 +153,73 @@ fn nothing_changed_means_no_build() {
     assert!(!changed.err.contains("nothing changed"), "{}", changed.err);
 }
 
-#[test]
-fn a_second_up_is_refused_with_pid_and_folder_and_an_instance_runs_beside() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = Project::of("tests/fixtures/apps/env-dump");
-    let up = project.up(&[]);
-    up.ready();
-    let second = project.run(&["up"]);
-    second.expect_code(1).expect_err(&format!("pid {}", up.pid())).expect_err("env-dump");
-    let other = project.up(&["-n", "other"]);
-    other.ready();
-    assert_ne!(up.port(), other.port());
-    assert_eq!((up.get("/").0, other.get("/").0), (200, 200));
-    other.interrupt();
-    other.finish().expect_code(130);
-    assert_eq!(up.get("/").0, 200, "the first is untouched");
-    up.stop();
+on_each_engine! {
+    fn a_second_up_is_refused_with_pid_and_folder_and_an_instance_runs_beside(on) {
+        let project = on.project("tests/fixtures/apps/env-dump");
+        let up = project.up(&[]);
+        up.ready();
+        let second = project.run(&["up"]);
+        second.expect_code(1).expect_err(&format!("pid {}", up.pid())).expect_err("env-dump");
+        let other = project.up(&["-n", "other"]);
+        other.ready();
+        assert_ne!(up.port(), other.port());
+        assert_eq!((up.get("/").0, other.get("/").0), (200, 200));
+        other.interrupt();
+        other.finish().expect_code(130);
+        assert_eq!(up.get("/").0, 200, "the first is untouched");
+        up.stop();
+    }
 }
 
-#[test]
-fn after_kill_9_nothing_outlives_the_next_down() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = Project::of("tests/fixtures/apps/env-dump");
-    let up = project.up(&["web=2"]);
-    up.ready();
-    assert!(project.left_behind().len() >= 3);
-    up.signal(Signal::KILL);
-    up.finish();
-    project.run(&["down"]).expect_code(0);
-    assert_eq!(project.left_behind(), Vec::<String>::new());
-    project.run(&["down"]).expect_code(0).expect_err("nothing was running");
+on_each_engine! {
+    fn after_kill_9_nothing_outlives_the_next_down(on) {
+        let project = on.project("tests/fixtures/apps/env-dump");
+        let up = project.up(&["web=2"]);
+        up.ready();
+        assert_eq!(project.dynos(), ["web.1", "web.2"]);
+        up.signal(Signal::KILL);
+        up.finish();
+        project.run(&["down"]).expect_code(0);
+        assert_eq!(project.left_behind(), Vec::<String>::new());
+        project.run(&["down"]).expect_code(0).expect_err("nothing was running");
+    }
 }
 
-#[test]
-fn after_kill_9_the_next_up_cleans_up_and_runs() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = Project::of("tests/fixtures/apps/env-dump");
-    let up = project.up(&[]);
-    up.ready();
-    up.signal(Signal::KILL);
-    up.finish();
-    let up = project.up(&[]);
-    up.ready();
-    assert_eq!(
-        docker(&["ps", "-aq", "--filter", &format!("label=dynosim.identity={}", project.identity())]).lines().count(),
-        1
-    );
-    up.stop();
+on_each_engine! {
+    fn after_kill_9_the_next_up_cleans_up_and_runs(on) {
+        let project = on.project("tests/fixtures/apps/env-dump");
+        let up = project.up(&[]);
+        up.ready();
+        up.signal(Signal::KILL);
+        up.finish();
+        let up = project.up(&[]);
+        up.ready();
+        assert_eq!(project.dynos(), ["web.1"]);
+        up.stop();
+    }
 }
 
-#[test]
-fn down_from_another_terminal_ends_up_with_0() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = Project::of("tests/fixtures/apps/env-dump");
-    let up = project.up(&[]);
-    up.ready();
-    project.run(&["down"]).expect_code(0);
-    let ended = up.finish();
-    ended.expect_code(0);
-    assert_eq!(project.left_behind(), Vec::<String>::new());
+on_each_engine! {
+    fn down_from_another_terminal_ends_up_with_0(on) {
+        let project = on.project("tests/fixtures/apps/env-dump");
+        let up = project.up(&[]);
+        up.ready();
+        project.run(&["down"]).expect_code(0);
+        let ended = up.finish();
+        ended.expect_code(0);
+        assert_eq!(project.left_behind(), Vec::<String>::new());
+    }
 }
 
-#[test]
-fn an_explicit_port_that_is_taken_is_an_error_and_starts_nothing() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
-    let project = Project::of("tests/fixtures/apps/env-dump");
-    let ended = project.run(&["up", "--port", &port]);
-    ended.expect_code(1).expect_err(&format!("port {port} is taken"));
-    assert_eq!(project.left_behind(), Vec::<String>::new());
+on_each_engine! {
+    fn an_explicit_port_that_is_taken_is_an_error_and_starts_nothing(on) {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port().to_string();
+        let project = on.project("tests/fixtures/apps/env-dump");
+        let ended = project.run(&["up", "--port", &port]);
+        ended.expect_code(1).expect_err(&format!("port {port} is taken"));
+        assert_eq!(project.left_behind(), Vec::<String>::new());
+    }
 }
 
 #[test]
@@ -260,127 +251,120 @@ fn dynos_cannot_reach_one_another_and_nothing_is_published() {
     up.stop();
 }
 
-#[test]
-fn run_passes_exit_code_streams_and_config_and_is_logged_as_a_one_off() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = Project::of("tests/fixtures/apps/env-dump");
-    project.write(".env", "GREETING=hello\n");
-    let ran = project.run(&["run", "--", "sh", "-c", "echo $GREETING $DYNO; echo oops >&2; exit 7"]);
-    ran.expect_code(7);
-    assert!(ran.out.starts_with("hello run."), "{ran:?}");
-    assert!(ran.err.contains("oops"), "{ran:?}");
-    assert_eq!(project.left_behind(), Vec::<String>::new());
-    let logs = project.run(&["logs"]);
-    logs.expect_code(0).expect_out("Awaiting client").expect_out("State changed from up to complete");
-    logs.expect_out("app[api]: Starting process with command");
-}
-
-#[test]
-fn run_reads_standard_input_to_its_end() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = Project::of("tests/fixtures/apps/env-dump");
-    let mut command = project.command(&["run", "--", "tr a-z A-Z"]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(b"one\ntwo\n").unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "ONE\nTWO\n");
-}
-
-#[test]
-fn run_beside_a_running_app_uses_its_release_and_leaves_it_alone() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = Project::of("tests/fixtures/apps/env-dump");
-    let up = project.up(&[]);
-    up.ready();
-    project.run(&["run", "--", "true"]).expect_code(0);
-    up.wait_out("heroku[run.");
-    assert_eq!(up.get("/").0, 200);
-    up.stop();
-}
-
-#[test]
-fn logs_filters_and_outlives_the_run() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = Project::of("tests/fixtures/apps/env-dump");
-    let up = project.up(&[]);
-    up.ready();
-    up.get("/");
-    up.wait_out("at=info");
-    up.stop();
-    let router = project.run(&["logs", "-d", "router"]);
-    router.expect_code(0).expect_out("at=info method=GET");
-    assert!(router.out.lines().all(|line| line.contains("heroku[router]:")), "{}", router.out);
-    let last = project.run(&["logs", "-n", "1"]);
-    assert_eq!(last.out.lines().count(), 1);
-    let json = project.run(&["logs", "-s", "app", "--json"]);
-    for line in json.out.lines() {
-        let value: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert_eq!(value["source"], "app");
+on_each_engine! {
+    fn run_passes_exit_code_streams_and_config_and_is_logged_as_a_one_off(on) {
+        let project = on.project("tests/fixtures/apps/env-dump");
+        project.write(".env", "GREETING=hello\n");
+        let ran = project.run(&["run", "--", "sh", "-c", "echo $GREETING $DYNO; echo oops >&2; exit 7"]);
+        ran.expect_code(7);
+        assert!(ran.out.starts_with("hello run."), "{ran:?}");
+        assert!(ran.err.contains("oops"), "{ran:?}");
+        assert_eq!(project.left_behind(), Vec::<String>::new());
+        let logs = project.run(&["logs"]);
+        logs.expect_code(0).expect_out("Awaiting client").expect_out("State changed from up to complete");
+        logs.expect_out("app[api]: Starting process with command");
     }
 }
 
-#[test]
-fn explain_prints_argv_with_origins_and_masks_secrets() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = Project::of("tests/fixtures/apps/env-dump");
-    project.write(".env", "API_KEY=hunter2\n");
-    let shown = project.run(&["explain", "web"]);
-    shown
-        .expect_code(0)
-        .expect_out("argv (R1.4)")
-        .expect_out("API_KEY")
-        .expect_out(".env:1")
-        .expect_out("512 MB quota");
-    assert!(!shown.out.contains("hunter2"));
-    project.run(&["explain", "web", "--show-values"]).expect_out("hunter2");
-    project.run(&["explain", "nope"]).expect_code(2).expect_err("no process type `nope`");
+on_each_engine! {
+    fn run_reads_standard_input_to_its_end(on) {
+        let project = on.project("tests/fixtures/apps/env-dump");
+        let mut command = project.command(&["run", "--", "tr a-z A-Z"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"one\ntwo\n").unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "ONE\nTWO\n");
+    }
 }
 
-#[test]
-fn h10_and_h14_at_the_url() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = Project::of("tests/fixtures/apps/exits-zero");
-    let up = project.up(&["--timeouts", "backoff=60s"]);
-    up.wait_out("State changed from crashed to starting");
-    up.wait_out("the next start is in");
-    let (status, page) = up.get("/");
-    assert_eq!(status, 503);
-    assert!(page.contains("Application Error"), "{page}");
-    up.wait_out("at=error code=H10 desc=\"App crashed\" method=GET path=\"/\"");
-    up.stop();
-    let up = project.up(&["web=0"]);
-    up.ready();
-    assert_eq!(up.get("/").0, 503);
-    up.wait_out("code=H14 desc=\"No web processes running\"");
-    up.stop();
+on_each_engine! {
+    fn run_beside_a_running_app_uses_its_release_and_leaves_it_alone(on) {
+        let project = on.project("tests/fixtures/apps/env-dump");
+        let up = project.up(&[]);
+        up.ready();
+        project.run(&["run", "--", "true"]).expect_code(0);
+        up.wait_out("heroku[run.");
+        assert_eq!(up.get("/").0, 200);
+        up.stop();
+    }
 }
 
-#[test]
-fn a_websocket_passes_the_router() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = Project::of("tests/fixtures/apps/ws-echo");
-    let up = project.up(&[]);
-    let port = up.ready();
-    let request = format!(
-        "GET / HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    // A masked close frame right behind the handshake: the server answers both and ends.
-    let mut bytes = request.into_bytes();
-    bytes.extend([0x88, 0x82, 1, 2, 3, 4, 0x03 ^ 1, 0xe8 ^ 2]);
-    let answer = exchange(port, &bytes);
-    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
-    assert!(answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{answer}");
-    up.wait_out("status=101");
-    up.stop();
+on_each_engine! {
+    fn logs_filters_and_outlives_the_run(on) {
+        let project = on.project("tests/fixtures/apps/env-dump");
+        let up = project.up(&[]);
+        up.ready();
+        up.get("/");
+        up.wait_out("at=info");
+        up.stop();
+        let router = project.run(&["logs", "-d", "router"]);
+        router.expect_code(0).expect_out("at=info method=GET");
+        assert!(router.out.lines().all(|line| line.contains("heroku[router]:")), "{}", router.out);
+        let last = project.run(&["logs", "-n", "1"]);
+        assert_eq!(last.out.lines().count(), 1);
+        let json = project.run(&["logs", "-s", "app", "--json"]);
+        for line in json.out.lines() {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(value["source"], "app");
+        }
+    }
+}
+
+on_each_engine! {
+    fn explain_prints_argv_with_origins_and_masks_secrets(on) {
+        let project = on.project("tests/fixtures/apps/env-dump");
+        project.write(".env", "API_KEY=hunter2\n");
+        let shown = project.run(&["explain", "web"]);
+        shown
+            .expect_code(0)
+            .expect_out("argv (R1.4)")
+            .expect_out("API_KEY")
+            .expect_out(".env:1")
+            .expect_out("512 MB quota");
+        assert!(!shown.out.contains("hunter2"));
+        project.run(&["explain", "web", "--show-values"]).expect_out("hunter2");
+        project.run(&["explain", "nope"]).expect_code(2).expect_err("no process type `nope`");
+    }
+}
+
+on_each_engine! {
+    fn h10_and_h14_at_the_url(on) {
+        let project = on.project("tests/fixtures/apps/exits-zero");
+        let up = project.up(&["--timeouts", "backoff=60s"]);
+        up.wait_out("State changed from crashed to starting");
+        up.wait_out("the next start is in");
+        let (status, page) = up.get("/");
+        assert_eq!(status, 503);
+        assert!(page.contains("Application Error"), "{page}");
+        up.wait_out("at=error code=H10 desc=\"App crashed\" method=GET path=\"/\"");
+        up.stop();
+        let up = project.up(&["web=0"]);
+        up.ready();
+        assert_eq!(up.get("/").0, 503);
+        up.wait_out("code=H14 desc=\"No web processes running\"");
+        up.stop();
+    }
+}
+
+on_each_engine! {
+    fn a_websocket_passes_the_router(on) {
+        let project = on.project("tests/fixtures/apps/ws-echo");
+        let up = project.up(&[]);
+        let port = up.ready();
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        // A masked close frame right behind the handshake: the server answers both and ends.
+        let mut bytes = request.into_bytes();
+        bytes.extend([0x88, 0x82, 1, 2, 3, 4, 0x03 ^ 1, 0xe8 ^ 2]);
+        let answer = exchange(port, &bytes);
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+        assert!(answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{answer}");
+        up.wait_out("status=101");
+        up.stop();
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Edits of a project while `up` runs, on the real engine: what is served, by which path, with how many restarts.
 
-use crate::harness::{Project, Up, docker, engine_lock};
+use crate::harness::{On, Project, Up, docker, engine_lock, on_each_engine};
 use crate::support::engine_or_skip;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -36,8 +36,8 @@ const DOCKERFILE: &str = "FROM python:3.11-slim\nWORKDIR /app\nRUN mkdir -p /app
     COPY deps.txt ./\nRUN test \"$(cat deps.txt)\" != broken && cp deps.txt /deps\nCOPY --chown=100:200 . .\n\
     CMD [\"python\", \"server.py\"]\n";
 
-fn small() -> Project {
-    let project = Project::empty("small");
+fn small(on: On) -> Project {
+    let project = on.empty("small");
     project.write("Dockerfile", DOCKERFILE).write("server.py", SERVER).write("deps.txt", "one").write("a.txt", "one");
     project.write(".dockerignore", ".env\nDockerfile\nheroku.yml\nignored\n").write(".env", "# ours\nGREETING=hello\n");
     fs::create_dir(project.dir.join("lib")).unwrap();
@@ -81,7 +81,7 @@ fn said(up: &Up<'_>, text: &str, times: usize) {
 fn a_source_is_synced_exactly_as_a_build_would_copy_it_and_then_built_in_the_background() {
     engine_or_skip!();
     let _engine = engine_lock();
-    let project = small();
+    let project = small(On::Docker);
     let up = project.up(&[]);
     up.wait_err("✔ watch");
     up.ready();
@@ -121,7 +121,7 @@ fn a_source_is_synced_exactly_as_a_build_would_copy_it_and_then_built_in_the_bac
 fn a_manifest_is_rebuilt_a_failing_build_keeps_serving_and_what_goes_is_gone() {
     engine_or_skip!();
     let _engine = engine_lock();
-    let project = small();
+    let project = small(On::Docker);
     let up = project.up(&[]);
     up.ready();
     project.write("deps.txt", "two");
@@ -146,7 +146,7 @@ fn a_manifest_is_rebuilt_a_failing_build_keeps_serving_and_what_goes_is_gone() {
 fn a_thousand_files_a_checkout_and_an_editor_s_save_are_one_restart_each() {
     engine_or_skip!();
     let _engine = engine_lock();
-    let project = small();
+    let project = small(On::Docker);
     let up = project.up(&[]);
     up.ready();
     for number in 0..1000 {
@@ -183,26 +183,25 @@ fn a_thousand_files_a_checkout_and_an_editor_s_save_are_one_restart_each() {
     up.stop();
 }
 
-#[test]
-fn config_commands_and_broken_files_apply_as_what_they_are() {
-    engine_or_skip!();
-    let _engine = engine_lock();
-    let project = small();
-    let up = project.up(&[]);
-    up.ready();
-    answers(&up, "/env", "hello");
-    project.write(".env", "# ours\nGREETING=bye\n");
-    answers(&up, "/env", "bye");
-    up.wait_out("app[api]: Set GREETING config vars by user");
-    project.write("heroku.yml", "build:\n  docker: [");
-    up.wait_err("heroku.yml:");
-    assert_eq!(up.get("/env").1, "bye");
-    let yml = "build:\n  docker:\n    web: Dockerfile\nrun:\n  web: GREETING=yml python server.py\n";
-    project.write("heroku.yml", yml);
-    answers(&up, "/env", "yml");
-    assert_eq!((starts(&up), count(&up, "Release v5 created"), count(&up, "Release v6 created")), (3, 1, 0));
-    assert_eq!(count(&up, "rebuilding"), 0);
-    up.stop();
+on_each_engine! {
+    fn config_commands_and_broken_files_apply_as_what_they_are(on) {
+        let project = small(on);
+        let up = project.up(&[]);
+        up.ready();
+        answers(&up, "/env", "hello");
+        project.write(".env", "# ours\nGREETING=bye\n");
+        answers(&up, "/env", "bye");
+        up.wait_out("app[api]: Set GREETING config vars by user");
+        project.write("heroku.yml", "build:\n  docker: [");
+        up.wait_err("heroku.yml:");
+        assert_eq!(up.get("/env").1, "bye");
+        let yml = "build:\n  docker:\n    web: Dockerfile\nrun:\n  web: GREETING=yml python server.py\n";
+        project.write("heroku.yml", yml);
+        answers(&up, "/env", "yml");
+        assert_eq!((starts(&up), count(&up, "Release v5 created"), count(&up, "Release v6 created")), (3, 1, 0));
+        assert_eq!(count(&up, "rebuilding"), 0);
+        up.stop();
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::lint::{Checked, Finding};
 use crate::model::exit_code::ExitCode as Code;
 use crate::platform::PlatformError;
 use crate::platform::check::{self, Outcome};
+use crate::platform::report::Noticed;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -35,10 +36,16 @@ pub(super) fn run(session: &Session, args: &Check) -> Result<ExitCode, PlatformE
     let format = args.format.unwrap_or(if printer.json { Format::Json } else { Format::Text });
     let Outcome { checked, settings, unreadable, .. } = &outcome;
     match format {
+        // "Nothing found" is not to be said of what could not be looked at.
+        Format::Text if !unreadable.is_empty() && checked.findings.is_empty() => {}
         Format::Text => text::print(printer, checked),
         Format::Json => printer.out_json(&json::of(checked)).map_err(|error| io(error.into()))?,
         Format::Sarif => printer.out_json(&sarif::of(checked)).map_err(|error| io(error.into()))?,
-        Format::Github => checked.findings.iter().for_each(|finding| _ = printer.out(&annotation(finding))),
+        Format::Github => {
+            for finding in &checked.findings {
+                printer.out(&annotation(finding));
+            }
+        }
     }
     if !unreadable.is_empty() {
         return Err(PlatformError::Project(unreadable.clone()));
@@ -117,8 +124,14 @@ fn annotation(finding: &Finding) -> String {
     annotations::line(level, &place, &format!("{} {}", finding.rule.id, finding.rule.name), &text)
 }
 
-/// The line of `up`, `build` and `test`; none where nothing is amiss.
-pub(super) fn summary(checked: &Checked) -> Option<String> {
+/// What `up`, `build` and `test` say; nothing where nothing is amiss.
+pub(super) fn noticed(checked: &Checked) -> Option<Noticed> {
+    let findings: Vec<Value> = checked.findings.iter().map(json::finding).collect();
+    let error = checked.count(Severity::Error) > 0;
+    Some(Noticed { line: summary(checked)?, error, json: Value::from(findings).to_string() })
+}
+
+fn summary(checked: &Checked) -> Option<String> {
     let worth = |finding: &&Finding| finding.diagnostic.severity > Severity::Note;
     let mut found: Vec<&Finding> = checked.findings.iter().filter(worth).collect();
     found.sort_by_key(|finding| std::cmp::Reverse(finding.diagnostic.severity));
@@ -137,10 +150,9 @@ pub(super) fn brief(finding: &Finding) -> String {
     format!("{} {}{place}", finding.rule.id, finding.rule.name)
 }
 
-/// The same for programs; none where nothing is amiss.
-pub(super) fn event(checked: &Checked) -> Option<Value> {
-    summary(checked)?;
-    let findings: Vec<Value> = checked.findings.iter().map(json::finding).collect();
+/// The same for programs.
+pub(super) fn event(noticed: &Noticed) -> Option<Value> {
+    let findings: Value = serde_json::from_str(&noticed.json).ok()?;
     Some(json!({"event": "check", "findings": findings}))
 }
 

@@ -42,11 +42,7 @@ pub(super) async fn run(session: &Session, args: Test) -> Result<ExitCode, Platf
     sources.loaded.require_test_config().map_err(PlatformError::Project)?;
     let app = sources.loaded.app.clone().under_test();
     let mut options = options(&args, &app, session.common.json)?;
-    let found = crate::platform::check::quick(&sources.loaded).findings;
-    options.lint = found
-        .iter()
-        .map(|one| (one.diagnostic.severity, format!("{}: {}", brief(one), one.diagnostic.title)))
-        .collect();
+    options.lint = lint(&sources.loaded);
     // What is wrong with the command line is said before an engine is looked for.
     let formation = formation_of(&app, &BTreeMap::new(), &options.up)?;
     let web = formation.get(&ProcessType::web()).is_some_and(|scale| scale.quantity > 0);
@@ -61,7 +57,8 @@ pub(super) async fn run(session: &Session, args: Test) -> Result<ExitCode, Platf
         project = session.project(sources) => project?,
         _ = interrupt.wanted() => return Err(PlatformError::Interrupted),
     };
-    let project = Arc::new(Project { app, ..(*project).clone() });
+    args.rules.allowed_on(project.engine.as_ref())?;
+    let project = Arc::new(Project { app: project.app.clone().under_test(), ..(*project).clone() });
     let reload = session.reload_lenient(&args.build)?;
     let under_test: Reload = Arc::new(move || reload().map(App::under_test));
     let (output, printed) = mpsc::channel(64);
@@ -150,6 +147,12 @@ fn steps(args: &Test, app: &App) -> Result<Vec<Step>, PlatformError> {
         return Err(usage("there is nothing to run as a test", help));
     }
     Ok(steps)
+}
+
+/// What `check` finds, for the gate of `--fail-on lint`.
+fn lint(loaded: &crate::manifest::Loaded) -> Vec<(Severity, String)> {
+    let found = crate::platform::check::quick(loaded).findings;
+    found.iter().map(|one| (one.diagnostic.severity, format!("{}: {}", brief(one), one.diagnostic.title))).collect()
 }
 
 fn usage(title: &str, help: &str) -> PlatformError {

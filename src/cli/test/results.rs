@@ -27,12 +27,12 @@ pub(super) fn print(printer: Printer, project: &Project, options: &TrialOptions,
     {
         let images = project.app.builds.keys().filter_map(|name| Some((name, tested.images.get(name)?)));
         let images: Vec<String> = images.map(|(name, image)| format!("{name} {}", image.config.short())).collect();
-        printer.err(&format!(
-            "{} {:<8} {} passed and may be pushed",
-            printer.paint(2, "✔"),
-            "tested",
-            images.join(", ")
-        ));
+        let may = if project.engine.facts().native {
+            "passed, without an image that could be pushed"
+        } else {
+            "passed and may be pushed"
+        };
+        printer.err(&format!("{} {:<8} {} {may}", printer.paint(2, "✔"), "tested", images.join(", ")));
     }
 }
 

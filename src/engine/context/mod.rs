@@ -18,6 +18,10 @@ use std::path::{Path, PathBuf};
 /// The name under which a Dockerfile from outside the context is sent.
 const FOREIGN_DOCKERFILE: &str = ".dynosim.dockerfile";
 
+/// What is not looked at in a folder that runs as it is and has no `.dockerignore`: what package managers put there, of
+/// which there is much and which nobody edits.
+const DEPENDENCIES: &str = ".git\n**/node_modules\n**/.venv\n**/venv\n**/__pycache__\nvendor/bundle\ntarget\n";
+
 /// A build's input, read once: what is where, not the contents.
 pub struct Context {
     root: PathBuf,
@@ -55,6 +59,7 @@ impl Context {
         let file = if buildkit && own.is_file() { own } else { common };
         let text = match fs::read(&file) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && plan.native.is_some() => DEPENDENCIES.to_owned(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(about(&file, &error)),
         };
@@ -139,13 +144,15 @@ impl Context {
 /// and name, mode, size, time, inode and link target of every file that would be sent. Equal means: nothing to build.
 pub fn fingerprint(plan: &BuildPlan) -> io::Result<String> {
     let mut hash = Sha256::new();
-    let dockerfile = fs::read(&plan.dockerfile).map_err(|error| about(&plan.dockerfile, &error))?;
-    field(&mut hash, &dockerfile);
+    field(&mut hash, &recipe(plan)?);
     field(&mut hash, plan.target.as_deref().unwrap_or_default().as_bytes());
     field(&mut hash, plan.platform.as_bytes());
     for (name, value) in &plan.args {
         field(&mut hash, name.as_bytes());
         field(&mut hash, value.as_bytes());
+    }
+    if let Some(native) = &plan.native {
+        field(&mut hash, &serde_json::to_vec(native)?);
     }
     Context::open(plan, true)?.walk(&mut |entry: Entry<'_>| {
         let facts = entry.facts;
@@ -174,6 +181,14 @@ pub fn fingerprint(plan: &BuildPlan) -> io::Result<String> {
         let _ = write!(hex, "{byte:02x}");
         hex
     }))
+}
+
+/// The bytes of the Dockerfile, or what is there instead: an app that runs as it is needs no file to say how.
+fn recipe(plan: &BuildPlan) -> io::Result<Vec<u8>> {
+    match fs::read(&plan.dockerfile) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && plan.native.is_some() => Ok(Vec::new()),
+        read => read.map_err(|error| about(&plan.dockerfile, &error)),
+    }
 }
 
 /// Each field with its length, so that no two inputs look alike.
@@ -253,6 +268,7 @@ mod tests {
             args: std::collections::BTreeMap::new(),
             platform: "linux/amd64".into(),
             no_cache: false,
+            native: None,
         }
     }
 

@@ -1,10 +1,9 @@
 //! What is in a build context at one moment, and what differs between two: the watcher acts on this, never on what a
 //! file system says that it did.
 
-use super::{Context, Entry, Visitor, about};
+use super::{Context, Entry, Visitor, recipe};
 use crate::engine::BuildPlan;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -71,7 +70,7 @@ impl Survey {
 
 /// Looks at a plan's context and Dockerfile, without reading the context's files.
 pub fn survey(plan: &BuildPlan) -> io::Result<Survey> {
-    let text = fs::read(&plan.dockerfile).map_err(|error| about(&plan.dockerfile, &error))?;
+    let text = recipe(plan)?;
     let dockerfile = String::from_utf8_lossy(&text).into_owned();
     let mut survey = Survey { dockerfile, ..Survey::default() };
     Context::open(plan, true)?.walk(&mut survey)?;

@@ -1,10 +1,11 @@
 //! Builds images: BuildKit where the engine has it, the classic builder otherwise; the context is streamed, so that
 //! memory stays constant whatever its size.
 
+use super::Shared;
 use super::error::{self, failed, is_disk_full, told, words};
 use super::progress::Progress;
-use super::{Shared, hex};
 use crate::engine::context::Context;
+use crate::engine::hex;
 use crate::engine::{BuildEvent, BuildFailure, BuildPlan, BuildSink, EngineError};
 use crate::model::image::ImageId;
 use bollard::errors::Error;

@@ -1,8 +1,8 @@
 //! A [`DynoSpec`] in the words of Docker's API. Pure.
 
 use super::facts::Abilities;
-use super::files::DynoFiles;
 use super::{labels, volumes};
+use crate::engine::files::DynoFiles;
 use crate::engine::{Console, DynoSpec, Filesystem};
 use crate::model::limits::{DYNO_GID, EXIT_TIMEOUT};
 use bollard::models::{
@@ -195,8 +195,8 @@ fn file(source: &Path, target: &str) -> Mount {
 mod tests {
     use super::{Recipe, Terms};
     use crate::engine::docker::facts::Abilities;
-    use crate::engine::docker::files::DynoFiles;
     use crate::engine::docker::testing::spec;
+    use crate::engine::files::DynoFiles;
     use crate::engine::{Console, DynoSpec};
     use bollard::models::ContainerCreateBody;
 

@@ -1,8 +1,8 @@
 //! What an engine is and can do, asked once.
 
 use super::error::told;
-use super::files::PrivateFiles;
 use super::find::Found;
+use crate::engine::files::PrivateFiles;
 use crate::engine::{EngineError, EngineFacts};
 use bollard::models::{SystemInfo, SystemVersion};
 use std::path::PathBuf;
@@ -79,6 +79,8 @@ fn judge(
         isolates: docker,
     };
     let facts = EngineFacts {
+        native: false,
+        strict_ports: false,
         product,
         version: version.version.clone().unwrap_or_default(),
         api: version.api_version.clone().unwrap_or_default(),

@@ -48,6 +48,18 @@ pub(super) async fn find(requested: Option<&str>, env: Env<'_>, config: &DockerC
     Err(EngineError::Unreachable { tried })
 }
 
+/// Whether anything but the usual sockets is looked at.
+pub(super) fn is_named(env: Env<'_>, config: &DockerConfig) -> bool {
+    env("DOCKER_HOST").is_some_and(|host| !host.is_empty()) || chosen_context(env, config).is_some()
+}
+
+/// The context to use and why, unless it is Docker's default one.
+fn chosen_context(env: Env<'_>, config: &DockerConfig) -> Option<(String, &'static str)> {
+    let chosen = env("DOCKER_CONTEXT").filter(|name| !name.is_empty()).map(|name| (name, "DOCKER_CONTEXT"));
+    let current = config.current_context.clone().map(|name| (name, "current context"));
+    chosen.or(current).filter(|(name, _)| name != "default")
+}
+
 /// Where to look, or why the choice makes no sense.
 fn candidates(requested: Option<&str>, env: Env<'_>, config: &DockerConfig) -> Result<Vec<Candidate>, String> {
     let certificates = tls_folder(env, config);
@@ -65,9 +77,7 @@ fn candidates(requested: Option<&str>, env: Env<'_>, config: &DockerConfig) -> R
     if let Some(host) = env("DOCKER_HOST").filter(|host| !host.is_empty()) {
         return Ok(vec![plain(host, "DOCKER_HOST")]);
     }
-    let chosen = env("DOCKER_CONTEXT").filter(|name| !name.is_empty()).map(|name| (name, "DOCKER_CONTEXT"));
-    let current = config.current_context.clone().map(|name| (name, "current context"));
-    if let Some((name, why)) = chosen.or(current).filter(|(name, _)| name != "default") {
+    if let Some((name, why)) = chosen_context(env, config) {
         return Ok(vec![named_context(&name, why, config)?]);
     }
     let mut all = docker_sockets(env);

@@ -2,10 +2,10 @@
 
 use super::create::{OURS, Recipe, Terms};
 use super::error::{self, failed, told};
-use super::files::DynoFiles;
 use super::streams::attach;
 use super::task::{Life, Order};
 use super::{Shared, images, labels, volumes};
+use crate::engine::files::DynoFiles;
 use crate::engine::{
     Console, DynoSpec, EngineError, EventSink, Filesystem, Finding, Instance, OutputSink, ProcessFacts, Signal, Usage,
 };

@@ -7,8 +7,8 @@
 //! | `images` | what an image says about itself; which go |
 //! | `patch` | files on top of an image, without a build |
 //! | `transfer` | images out of the engine, under names, and from registries |
-//! | `create`, `volumes`, `files`, `labels` | a dyno in Docker's words |
-//! | `launch`, `launches`, `task`, `reports`, `probe` | its life, as events and output |
+//! | `create`, `volumes`, `labels` | a dyno in Docker's words |
+//! | `launch`, `launches`, `task`, `probe` | its life, as events and output |
 //! | `inside` | commands in a dyno that runs |
 //! | `sweep` | what is left of earlier runs |
 
@@ -19,7 +19,6 @@ mod create;
 mod dockerfile;
 mod error;
 mod facts;
-mod files;
 mod find;
 mod images;
 mod inside;
@@ -30,7 +29,6 @@ mod launches;
 mod patch;
 mod probe;
 mod progress;
-mod reports;
 mod streams;
 mod sweep;
 mod task;
@@ -44,6 +42,7 @@ use super::{
     Archive, BuildPlan, BuildSink, DynoSpec, Engine, EngineError, EngineFacts, EventSink, Inside, Instance, OutputSink,
     Patch, RunIdentity, Swept,
 };
+use crate::engine::files::PrivateFiles;
 use crate::model::image::{ImageFacts, ImageId};
 use crate::registry::Login;
 use async_trait::async_trait;
@@ -71,7 +70,7 @@ struct Shared {
     patient: Docker,
     facts: EngineFacts,
     abilities: facts::Abilities,
-    files: files::PrivateFiles,
+    files: PrivateFiles,
     config: config::DockerConfig,
     host: String,
     /// Facts of images, by id: an id's image never changes.
@@ -102,7 +101,7 @@ pub async fn find(
 ) -> Result<DockerEngine, EngineError> {
     let config = config::DockerConfig::load(&|name| env(name));
     let found = find::find(requested, env, &config).await?;
-    let files = files::PrivateFiles::new(files);
+    let files = PrivateFiles::new(files);
     let is = |name: &str, wanted: &str| env(name).is_some_and(|value| value == wanted);
     let wishes = facts::Wishes { classic: is("DOCKER_BUILDKIT", "0"), elsewhere: is("DYNOSIM_ENGINE_ELSEWHERE", "1") };
     let (facts, abilities) = facts::ask(&found, &files, wishes).await?;
@@ -125,6 +124,12 @@ pub async fn find(
         launches: launches::Launches::new(),
     };
     Ok(DockerEngine { shared: Arc::new(shared) })
+}
+
+/// Whether the environment names an engine: `DOCKER_HOST`, `DOCKER_CONTEXT`, or a current context other than `default`.
+pub fn is_named(env: &(dyn Fn(&str) -> Option<String> + Sync)) -> bool {
+    let config = config::DockerConfig::load(&|name| env(name));
+    find::is_named(env, &config)
 }
 
 #[async_trait]
@@ -210,13 +215,4 @@ impl Shared {
             let _ = docker.remove_container(&container, Some(options)).await;
         });
     }
-}
-
-/// Lower-case hex digits.
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

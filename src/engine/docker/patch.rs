@@ -5,9 +5,10 @@
 //! A layer also says what its folders are like, and what it says of a folder hides what was below. So each folder on
 //! the way to a file is described as the image below has it, which is found out once for each image.
 
+use super::Shared;
 use super::error::{failed, told};
 use super::images::{GO_FOLDER, Probe};
-use super::{Shared, hex};
+use crate::engine::hex;
 use crate::engine::{EngineError, Patch, Piece};
 use crate::model::image::ImageFacts;
 use bollard::body_full;

@@ -6,8 +6,8 @@
 mod tables;
 
 use super::Shared;
-use super::reports::Report;
 use crate::engine::Listener;
+use crate::engine::reports::Report;
 use crate::model::endpoint::Endpoint;
 use bollard::errors::Error;
 use bollard::exec::StartExecResults;

@@ -53,7 +53,7 @@ pub(super) async fn sweep(shared: &Shared, identity: &str, live: &[String]) -> R
     // A run that lives uses the network.
     let networks = if live.is_empty() { sweep_networks(shared, identity).await? } else { 0 };
     shared.files.forget_runs(identity, live);
-    Ok(Swept { containers, volumes, networks })
+    Ok(Swept { containers, volumes, networks, ..Swept::default() })
 }
 
 /// Waits for removals under way.

@@ -10,9 +10,9 @@
 //! The owner's handle is dropped: the task ends at once, and what it leaves behind is killed and removed.
 
 use super::launch::Leftovers;
-use super::reports::{Report, Reports};
 use super::streams::{Input, attach, ended, pass_input};
 use super::{Shared, error, probe, usage};
+use crate::engine::reports::{Report, Reports, reachable};
 use crate::engine::{
     Console, DynoSpec, Ended, EventSink, Filesystem, Finding, InstanceEvent, Listener, Output, OutputSink,
     ProcessFacts, Signal,
@@ -23,7 +23,6 @@ use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::query_parameters::KillContainerOptionsBuilder;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
-use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -241,6 +240,8 @@ impl Life {
             }
             Report::Finding(finding) => self.tell(InstanceEvent::Finding(finding)).await,
             Report::OutOfMemory => self.out_of_memory = true,
+            // The engine's own count is asked for.
+            Report::Memory(_) => {}
             Report::Processes(list, runnable) => {
                 for answer in self.asking.drain(..) {
                     // Whoever asked may have given up.
@@ -252,9 +253,8 @@ impl Life {
 
     /// Says once that `$PORT` is bound, when it is and we know where to dial.
     async fn announce(&mut self) {
-        let reachable = |one: &Listener| Some(one.port) == self.spec.port && !is_loopback(one.address);
-        let Some(endpoint) = self.endpoint.clone().filter(|_| !self.bound && self.listeners.iter().any(reachable))
-        else {
+        let bound = reachable(&self.listeners, self.spec.port).is_some();
+        let Some(endpoint) = self.endpoint.clone().filter(|_| !self.bound && bound) else {
             return;
         };
         self.bound = true;
@@ -373,13 +373,6 @@ impl Life {
 /// The status as Heroku shows it; an engine that knows none lost the container.
 fn status(code: Option<i64>) -> i32 {
     code.and_then(|code| i32::try_from(code).ok()).unwrap_or(137)
-}
-
-fn is_loopback(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.is_loopback(),
-        IpAddr::V6(v6) => v6.is_loopback() || v6.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback()),
-    }
 }
 
 /// Where the port can be dialled; never resolves when there is none to locate.

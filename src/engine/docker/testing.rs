@@ -17,6 +17,7 @@ pub(super) fn spec() -> DynoSpec {
         size: DynoSize::BASIC,
         filesystem: Filesystem::ReadOnly { writable: Vec::new() },
         port: None,
+        strict_ports: false,
         console: Console::Log,
     }
 }

@@ -1,7 +1,7 @@
 //! What a build on Heroku knows, and what it does not.
 
 use crate::diagnostic::Severity;
-use crate::dockerfile::{Pair, names};
+use crate::dockerfile::{Instruction, Pair, names};
 use crate::lint::hits::{Hit, Hits};
 use crate::lint::rule::{Check, Rule};
 use crate::lint::scene::{Image, Scene};
@@ -109,7 +109,7 @@ fn used_after(image: &Image, at: usize, name: &str) -> Option<String> {
     later
         .filter(|one| !["CMD", "ENTRYPOINT", "HEALTHCHECK"].contains(&one.keyword.as_str()))
         .find(|one| uses(one.body()))
-        .map(|one| one.shown())
+        .map(Instruction::shown)
 }
 
 fn unused_config(scene: &Scene<'_>, hits: &mut Hits<'_>) {

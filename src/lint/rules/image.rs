@@ -1,6 +1,7 @@
 //! The image as a whole: for which machines, of how many layers, in which format.
 
 use crate::diagnostic::{Severity, SourceFile, line_span};
+use crate::lint::command::has_extension;
 use crate::lint::folder::text_of;
 use crate::lint::hits::{Hit, Hits};
 use crate::lint::rule::{Check, Rule, Said};
@@ -151,7 +152,7 @@ fn workflows(root: &Path) -> Vec<Arc<SourceFile>> {
     let Ok(folder) = fs::read_dir(root.join(".github/workflows")) else { return Vec::new() };
     let mut names: Vec<String> = folder.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     names.sort();
-    let yaml = names.into_iter().filter(|name| name.ends_with(".yml") || name.ends_with(".yaml"));
+    let yaml = names.into_iter().filter(|name| has_extension(name, "yml") || has_extension(name, "yaml"));
     yaml.filter_map(|name| {
         let name = format!(".github/workflows/{name}");
         Some(Arc::new(SourceFile { text: text_of(&root.join(&name))?, name }))

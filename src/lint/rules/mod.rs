@@ -13,6 +13,7 @@ mod root;
 mod running;
 mod secrets;
 mod server_images;
+mod words;
 
 use super::rule::Rule;
 
@@ -29,8 +30,8 @@ pub static RULES: &[&Rule] = &[
     &commands::PROMPT,
     &commands::SHELL_ENTRYPOINT,
     &commands::DEAF_SCRIPT,
-    &commands::NOT_INTERPRETED,
-    &commands::ONE_WORD,
+    &words::NOT_INTERPRETED,
+    &words::ONE_WORD,
     &running::WITHOUT_EXEC,
     &commands::NO_SHELL,
     &running::BACKGROUND,
@@ -76,5 +77,5 @@ pub static RULES: &[&Rule] = &[
     &reader::IGNORE,
     &ignored::ONBUILD,
     &reader::LOCALHOST,
-    &commands::TWICE,
+    &words::TWICE,
 ];

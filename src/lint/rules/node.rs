@@ -1,6 +1,7 @@
 //! Programs of the project's own that never look at `$PORT`.
 
 use crate::diagnostic::Severity;
+use crate::lint::command::has_extension;
 use crate::lint::folder::Content;
 use crate::lint::hits::{Hit, Hits};
 use crate::lint::locate::locate;
@@ -50,7 +51,7 @@ pub(super) fn programs(process: &Process, image: &Image) -> Vec<Content> {
     let sure = process.run.commands.iter().filter(|command| command.sure);
     let found = sure.filter_map(|command| {
         let (at, name) = command.program();
-        let itself = name.ends_with(".py");
+        let itself = has_extension(name, "py");
         let start = if itself { at } else { at + 1 };
         let file = command.args.iter().skip(start).find(|arg| !arg.text.starts_with('-'));
         let file = file.filter(|_| itself || PROGRAMS.contains(&name))?;

@@ -60,8 +60,11 @@ pub(super) static LOOPBACK: Rule = Rule {
     check: Check::Files(loopback),
 };
 
+/// A command, the server it starts, where its arguments begin, and where it is told to listen.
+type Started<'s> = (&'s Command, &'static Server, usize, Vec<(Bind, Arg)>);
+
 /// Servers that web surely starts, each with what it is told.
-fn servers<'s>(process: &'s Process, image: &Image) -> Vec<(&'s Command, &'static Server, usize, Vec<(Bind, Arg)>)> {
+fn servers<'s>(process: &'s Process, image: &Image) -> Vec<Started<'s>> {
     let sure = process.run.commands.iter().filter(|command| command.sure);
     let found = sure.filter_map(|command| {
         let (server, at) = command.server(image.is_busybox())?;
@@ -72,7 +75,7 @@ fn servers<'s>(process: &'s Process, image: &Image) -> Vec<(&'s Command, &'stati
 
 /// Whether something of it listens where Heroku asks, as far as can be seen.
 fn listens_well(process: &Process, image: &Image) -> bool {
-    let by_variable = |(_, _, _, binds): &(_, _, _, Vec<(Bind, Arg)>)| {
+    let by_variable = |(_, _, _, binds): &Started<'_>| {
         binds.iter().any(|(bind, _)| bind.port.as_ref().is_some_and(|port| port.contains('$')))
     };
     servers(process, image).iter().any(by_variable)
@@ -160,7 +163,7 @@ fn told_otherwise(command: &Command, server: &Server, at: usize, scene: &Scene<'
             image.vars.contains_key(*name) || scene.loaded.app.config.get(name).is_some() || process_sets(scene, name)
         }
     };
-    server.told_by.iter().any(|word| by(word))
+    server.told_by.iter().any(by)
 }
 
 fn process_sets(scene: &Scene<'_>, name: &str) -> bool {

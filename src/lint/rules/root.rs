@@ -165,7 +165,7 @@ fn targets(command: &Command) -> Vec<&Arg> {
     let arguments = || command.args.iter().skip(at + 1).filter(|arg| !arg.text.starts_with('-'));
     match command.name(at) {
         "mkdir" | "touch" | "tee" => found.extend(arguments()),
-        "cp" | "mv" | "ln" => found.extend(arguments().last()),
+        "cp" | "mv" | "ln" => found.extend(arguments().next_back()),
         _ => {}
     }
     found

@@ -207,10 +207,14 @@ fn ps_exec(scene: &Scene<'_>, hits: &mut Hits<'_>) {
 static CONFIGURED: LazyLock<Vec<(Option<Regex>, f64, &'static str)>> = LazyLock::new(|| {
     let rule = |pattern: &str, scale: f64, help: &'static str| (Regex::new(pattern).ok(), scale, help);
     vec![
-        rule(r"(?m)^\s*keepalive_timeout\s+(\d+)s?\s*[;\s]", 1.0, "write `keepalive_timeout 95s;`"),
-        rule(r"(?m)^\s*persistent_timeout\s*\(?\s*(\d+)", 1.0, "write `persistent_timeout 95`"),
-        rule(r"(?m)^\s*KeepAliveTimeout\s+(\d+)\s*$", 1.0, "write `KeepAliveTimeout 95`"),
-        rule(r"(?m)^[^/#*\n]*\.keepAliveTimeout\s*=\s*(\d+)\s*;?\s*$", 0.001, "set it to 95000 milliseconds"),
+        rule(r"(?m)^[ \t]*keepalive_timeout[ \t]+([0-9]+)s?[ \t]*[; \t]", 1.0, "write `keepalive_timeout 95s;`"),
+        rule(r"(?m)^[ \t]*persistent_timeout[ \t]*\(?[ \t]*([0-9]+)", 1.0, "write `persistent_timeout 95`"),
+        rule(r"(?m)^[ \t]*KeepAliveTimeout[ \t]+([0-9]+)[ \t\r]*$", 1.0, "write `KeepAliveTimeout 95`"),
+        rule(
+            r"(?m)^[^/#*\n]*\.keepAliveTimeout[ \t]*=[ \t]*([0-9]+)[ \t]*;?[ \t\r]*$",
+            0.001,
+            "set it to 95000 milliseconds",
+        ),
     ]
 });
 
@@ -219,9 +223,8 @@ fn keep_alive(scene: &Scene<'_>, hits: &mut Hits<'_>) {
     for command in process.run.commands.iter().filter(|command| command.sure) {
         let Some((server, at)) = command.server(image.is_busybox()) else { continue };
         let flags: &[&str] = match server.names[0] {
-            "gunicorn" => &["--keep-alive"],
+            "gunicorn" | "hypercorn" => &["--keep-alive"],
             "uvicorn" => &["--timeout-keep-alive"],
-            "hypercorn" => &["--keep-alive"],
             _ => continue,
         };
         for arg in command.values_of(flags, at) {

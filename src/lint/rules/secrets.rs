@@ -190,9 +190,9 @@ fn in_image(image: &ImageFacts) -> Option<Said> {
 
 static KEYS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(concat!(
-        r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36,}\b|\bgithub_pat_[A-Za-z0-9_]{50,}\b|\b[sr]k_live_[A-Za-z0-9]{20,}\b",
-        r"|\bxox[abpr]-[A-Za-z0-9-]{20,}\b|\bAIza[A-Za-z0-9_-]{35}\b|\bSG\.[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{30,}\b|\bHRKU-[A-Za-z0-9_-]{30,}\b",
-        r"|-----BEGIN (?:RSA |EC |OPENSSH )?PRIVATE KEY-----|\bnpm_[A-Za-z0-9]{36}\b|\bglpat-[A-Za-z0-9_-]{20}\b",
+        r"(?-u:\b)(?:AKIA|ASIA)[A-Z0-9]{16}(?-u:\b)|(?-u:\b)gh[pousr]_[A-Za-z0-9]{36,}(?-u:\b)|(?-u:\b)github_pat_[A-Za-z0-9_]{50,}(?-u:\b)|(?-u:\b)[sr]k_live_[A-Za-z0-9]{20,}(?-u:\b)",
+        r"|(?-u:\b)xox[abpr]-[A-Za-z0-9-]{20,}(?-u:\b)|(?-u:\b)AIza[A-Za-z0-9_-]{35}(?-u:\b)|(?-u:\b)SG\.[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{30,}(?-u:\b)|(?-u:\b)HRKU-[A-Za-z0-9_-]{30,}(?-u:\b)",
+        r"|-----BEGIN (?:RSA |EC |OPENSSH )?PRIVATE KEY-----|(?-u:\b)npm_[A-Za-z0-9]{36}(?-u:\b)|(?-u:\b)glpat-[A-Za-z0-9_-]{20}(?-u:\b)",
     ))
     .ok()
 });

@@ -89,9 +89,8 @@ fn changes_listen(text: &str) -> bool {
 
 /// Whether every `listen` of a configuration is port 80.
 fn only_port_80(text: &str) -> bool {
-    let lines = text.lines().map(str::trim).filter(|line| line.to_ascii_lowercase().starts_with("listen "));
-    lines.map(|line| line["listen ".len()..].trim()).all(|rest| {
-        let port = rest.trim_start_matches("[::]:").split([' ', ';']).next().unwrap_or_default();
-        port == "80"
-    })
+    let lower = text.to_ascii_lowercase();
+    let words: Vec<&str> =
+        lower.split([' ', '\t', '\n', '\r', ';', '{', '}']).filter(|word| !word.is_empty()).collect();
+    words.windows(2).filter(|pair| pair[0] == "listen").all(|pair| pair[1].trim_start_matches("[::]:") == "80")
 }

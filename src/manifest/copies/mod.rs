@@ -7,7 +7,8 @@ mod tests;
 
 use crate::dockerfile::{self, Dockerfile, Instruction, Word};
 use crate::model::image::ImageFacts;
-use paths::{clean, may_match};
+pub(super) use paths::clean;
+use paths::may_match;
 
 /// What becomes of a file of the context.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,21 +66,8 @@ impl Copies {
     }
 
     fn understand(text: &str, target: Option<&str>) -> Result<Self, String> {
-        let file = dockerfile::read(text);
-        readable(&file)?;
-        let mut steps = file.instructions;
-        let mut stages: Vec<usize> = (0..steps.len()).filter(|at| steps[*at].keyword == "FROM").collect();
-        if let Some(target) = target {
-            let place = stages
-                .iter()
-                .position(|at| stage_name(&steps[*at]).is_some_and(|name| name.eq_ignore_ascii_case(target)))
-                .or_else(|| target.parse().ok().filter(|number| *number < stages.len()))
-                .ok_or_else(|| format!("the Dockerfile has no stage {target}"))?;
-            if let Some(next) = stages.get(place + 1) {
-                steps.truncate(*next);
-            }
-            stages.truncate(place + 1);
-        }
+        let mut steps = instructions(text)?;
+        let stages = cut_at(&mut steps, target)?;
         let last = *stages.last().ok_or("the Dockerfile has no FROM")?;
         for step in &steps {
             legible(step)?;
@@ -227,6 +215,12 @@ impl Copies {
 }
 
 /// What is read otherwise than everybody expects, or not by Docker, is not guessed at.
+pub(super) fn instructions(text: &str) -> Result<Vec<Instruction>, String> {
+    let file = dockerfile::read(text);
+    readable(&file)?;
+    Ok(file.instructions)
+}
+
 fn readable(file: &Dockerfile) -> Result<(), String> {
     for directive in &file.directives {
         let value = &directive.value;
@@ -247,11 +241,28 @@ fn readable(file: &Dockerfile) -> Result<(), String> {
 const COPYING: [&str; 3] = ["RUN", "COPY", "ADD"];
 
 /// The words of `COPY` and `ADD`: sources and, last, the destination.
-fn words(step: &Instruction) -> Option<Vec<String>> {
+pub(super) fn words(step: &Instruction) -> Option<Vec<String>> {
     Some(step.paths()?.into_iter().map(|Word { text, .. }| text).collect())
 }
 
-fn stage_name(from: &Instruction) -> Option<String> {
+/// Where the stages begin, after everything behind the stage `target` was cut off.
+pub(super) fn cut_at(steps: &mut Vec<Instruction>, target: Option<&str>) -> Result<Vec<usize>, String> {
+    let mut stages: Vec<usize> = (0..steps.len()).filter(|at| steps[*at].keyword == "FROM").collect();
+    if let Some(target) = target {
+        let place = stages
+            .iter()
+            .position(|at| stage_name(&steps[*at]).is_some_and(|name| name.eq_ignore_ascii_case(target)))
+            .or_else(|| target.parse().ok().filter(|number| *number < stages.len()))
+            .ok_or_else(|| format!("the Dockerfile has no stage {target}"))?;
+        if let Some(next) = stages.get(place + 1) {
+            steps.truncate(*next);
+        }
+        stages.truncate(place + 1);
+    }
+    Ok(stages)
+}
+
+pub(super) fn stage_name(from: &Instruction) -> Option<String> {
     let rest = from.rest();
     let words: Vec<&str> = rest.split_whitespace().collect();
     let at = words.iter().position(|word| word.eq_ignore_ascii_case("as"))?;
@@ -279,7 +290,7 @@ fn legible(step: &Instruction) -> Result<(), String> {
 }
 
 /// Not from the context: another stage or image, or the net.
-fn is_foreign(step: &Instruction) -> bool {
+pub(super) fn is_foreign(step: &Instruction) -> bool {
     let remote = |word: &String| word.contains("://") || word.starts_with("git@");
     step.flag("from").is_some()
         || step.keyword == "ADD" && words(step).is_some_and(|words| words[..words.len() - 1].iter().all(remote))

@@ -1,7 +1,7 @@
 //! Paths and patterns of a build context.
 
 /// A path of the context without `.` and slashes at its ends; empty for all of it, `None` when it leads out.
-pub(super) fn clean(path: &str) -> Option<String> {
+pub(in crate::manifest) fn clean(path: &str) -> Option<String> {
     let mut parts = Vec::new();
     for part in path.split('/') {
         match part {

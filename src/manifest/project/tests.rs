@@ -256,10 +256,10 @@ fn r5_6_and_r1_1_without_a_manifest_the_dockerfiles_are_the_process_types() {
 fn an_empty_folder_says_what_to_write() {
     let refused = Folder::new(&[("sub/Dockerfile.web", "")]).refused();
     assert!(
-        refused.contains("neither a heroku.yml nor a Dockerfile") && refused.contains("sub/Dockerfile.web"),
+        refused.contains("no heroku.yml, no Dockerfile and no Procfile") && refused.contains("sub/Dockerfile.web"),
         "{refused}"
     );
-    assert!(Folder::new(&[("Procfile", "web: x\n")]).refused().contains("buildpack app"));
+    assert!(Folder::new(&[("Procfile", "# nothing yet\n")]).refused().contains("a Procfile with a command"));
     let missing = load(&LoadOptions { root: PathBuf::from("/nowhere/at/all"), ..LoadOptions::default() });
     assert!(missing.unwrap_err()[0].title.contains("/nowhere/at/all"));
 }

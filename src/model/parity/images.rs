@@ -72,6 +72,7 @@ pub(super) const RULES: &[Rule] = &[
         "articles/container-registry-and-runtime; six real log lines",
         &[
             "r1_4_without_entrypoint_the_stored_command_goes_to_bin_sh_c",
+            "r1_4_a_dyno_runs_in_its_folder_with_its_own_variables_and_no_other",
             "r1_4_the_rule_reproduces_six_real_log_lines",
             "r1_4_an_exec_form_port_stays_literal_and_is_explained",
             "r1_4_exec_form_cmd_with_a_variable_stays_literal_and_is_noted",
@@ -106,6 +107,7 @@ pub(super) const RULES: &[Rule] = &[
         "articles/container-registry-and-runtime; logs",
         &[
             "r1_5_the_dyno_runs_as_u_uid_of_group_dyno_and_programs_can_look_it_up",
+            "r1_5_the_dyno_is_u_uid_of_group_dyno_without_any_capability",
             "r1_5_each_start_has_a_new_port_and_a_new_unprivileged_user",
             "r1_5_a_dyno_has_an_unprivileged_user_that_can_be_looked_up_and_limits_of_its_size",
             "r1_5_what_needs_root_is_told_so",
@@ -129,6 +131,7 @@ pub(super) const RULES: &[Rule] = &[
         "articles/dyno-restarts, articles/one-off-dynos",
         &[
             "r1_5_an_ephemeral_dyno_writes_as_unix_permits_and_lists_what_is_lost",
+            "r1_5_an_ephemeral_dyno_writes_to_its_folder_and_lists_what_is_lost",
             "r1_5_with_writable_the_same_app_runs_and_with_ephemeral_its_writes_are_listed",
         ],
     ),

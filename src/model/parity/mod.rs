@@ -8,6 +8,7 @@ mod dynos;
 mod files;
 mod images;
 mod logs;
+mod native;
 mod questions;
 mod router;
 
@@ -29,16 +30,19 @@ pub enum Kept {
 pub enum Engine {
     /// Docker, and what speaks its API.
     Docker,
+    /// Processes of this machine.
+    Native,
 }
 
 impl Engine {
     /// Each of this version.
-    pub const ALL: &[Engine] = &[Engine::Docker];
+    pub const ALL: &[Engine] = &[Engine::Docker, Engine::Native];
 
     /// `docker`, as JSON has it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Docker => "docker",
+            Self::Native => "native",
         }
     }
 }
@@ -140,6 +144,7 @@ impl Rule {
     pub fn on(&self, engine: Engine) -> Kept {
         match engine {
             Engine::Docker => self.docker,
+            Engine::Native => native::kept(self),
         }
     }
 }

@@ -61,6 +61,16 @@ fn every_test_that_is_named_is_there() {
 }
 
 #[test]
+fn what_is_otherwise_on_the_native_engine_is_about_one_rule_each() {
+    for (id, begins, kept) in super::native::DIFFERS {
+        let rules: Vec<&Rule> = all().filter(|rule| rule.id == *id && rule.heroku.starts_with(begins)).collect();
+        assert_eq!(rules.len(), 1, "{id} {begins}");
+        assert_eq!(rules[0].on(Engine::Native), *kept);
+        assert_ne!(rules[0].on(Engine::Docker), *kept, "{id} {begins}: the same on Docker");
+    }
+}
+
+#[test]
 fn no_rule_is_called_exact_without_a_test_or_anything_else_without_a_sentence() {
     for rule in all() {
         assert!(!rule.heroku.is_empty() && !rule.source.is_empty(), "{rule:?}");
@@ -170,7 +180,7 @@ fn a_rule_is_found_by_section_case_code_and_letter() {
 
 /// A chapter as a table of Markdown, with a column for each engine.
 fn table(chapter: &Chapter) -> String {
-    let engines: String = Engine::ALL.iter().map(|engine| format!(" {} |", engine.word())).collect();
+    let engines = Engine::ALL.iter().map(|engine| format!(" {} |", engine.word())).collect::<Vec<_>>().concat();
     let lines = " --- |".repeat(Engine::ALL.len());
     let mut text =
         format!("| rule | Heroku | here |{engines} source | tests |\n| --- | --- | --- |{lines} --- | --- |\n");
@@ -208,17 +218,18 @@ fn made(document: &str) -> String {
 }
 
 fn sums() -> String {
-    let engines: String = Engine::ALL.iter().map(|engine| format!(" on {} |", engine.word())).collect();
+    let engines = Engine::ALL.iter().map(|engine| format!(" on {} |", engine.word())).collect::<Vec<_>>().concat();
     let lines = " --- |".repeat(Engine::ALL.len());
     let mut text = format!("| | rules |{engines}\n| --- | --- |{lines}\n");
     for chapter in CHAPTERS.iter() {
-        let sums: String = Engine::ALL
+        let sums = Engine::ALL
             .iter()
             .map(|engine| {
                 let of = |word: &str| chapter.rules.iter().filter(|rule| rule.on(*engine).word() == word).count();
                 format!(" {} exact, {} approximate, {} absent |", of("exact"), of("approximate"), of("absent"))
             })
-            .collect();
+            .collect::<Vec<_>>()
+            .concat();
         let _ = writeln!(text, "| {} | {} |{sums}", chapter.name, chapter.rules.len());
     }
     text

@@ -6,6 +6,7 @@ use crate::engine::fake::{FakeEngine, Script, usual_image};
 use crate::engine::{Filesystem, RunIdentity};
 use crate::logs::{Logs, LogsOptions};
 use crate::manifest::LoadOptions;
+use crate::model::config_vars::ConfigVars;
 use crate::model::dyno::{DynoName, DynoSize};
 use crate::model::formation::{Formation, Scale};
 use crate::model::image::ImageId;
@@ -82,6 +83,8 @@ impl Scene {
             filesystem: Filesystem::ReadOnly { writable: vec![] },
             metadata: false,
             runtime_metrics: false,
+            strict_ports: false,
+            passed: ConfigVars::new(),
         };
         let run = RunIdentity { app: "shop".into(), identity: "0".repeat(12), run: "r".into() };
         let ground = Ground { project: Arc::new(project), logs: logs.clone(), run, rules };

@@ -59,7 +59,7 @@ fn instance(base: &str, number: &str) -> String {
 
 /// Removes what killed runs of `test` left behind: containers, volumes, networks, state folders. Whether there was any.
 pub async fn sweep_dead(
-    engine: &dyn Engine,
+    engines: &[&dyn Engine],
     base: &StateDir,
     place: &Place,
     report: &Reporter,
@@ -71,16 +71,14 @@ pub async fn sweep_dead(
         let place = Place { instance: instance(&place.instance, number), ..place.clone() };
         let identity = place.identity()?;
         let state = place.state(&identity)?;
-        sweep(engine, &state, &identity, &quiet).await?;
+        sweep(engines, &state, &identity, &quiet).await?;
         remove(state.path())?;
         base.forget_test(number);
     }
     let mut all = Swept::default();
     while let Ok(news) = told.try_recv() {
         if let News::Swept(swept) = news {
-            all.containers += swept.containers;
-            all.volumes += swept.volumes;
-            all.networks += swept.networks;
+            all.add(swept);
         }
     }
     if !all.is_nothing() {

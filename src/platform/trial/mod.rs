@@ -284,7 +284,7 @@ pub async fn trial(session: TrialSession, options: TrialOptions) -> Trial {
 /// Removes what killed tests left, and builds every image of the app: all of them are what a version will be.
 async fn build(session: &TrialSession, options: &TrialOptions) -> Result<BuiltSlug, PlatformError> {
     let project = &session.project;
-    sweep_dead(project.engine.as_ref(), &project.state, &session.place, &project.report).await?;
+    sweep_dead(&[project.engine.as_ref()], &project.state, &session.place, &project.report).await?;
     let wanted: BTreeSet<ProcessType> = project.app.builds.keys().cloned().collect();
     builds::build(project, &wanted, &options.up.build).await
 }

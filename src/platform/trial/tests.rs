@@ -7,6 +7,7 @@ use crate::engine::fake::{FakeEngine, Script};
 use crate::engine::{BuildFailure, EngineError, Filesystem, Usage};
 use crate::manifest::LoadOptions;
 use crate::model::app::App;
+use crate::model::config_vars::ConfigVars;
 use crate::model::exit_code::ExitCode;
 use crate::model::launch::LaunchOptions;
 use crate::model::process_type::ProcessType;
@@ -134,6 +135,8 @@ fn options() -> TrialOptions {
             filesystem: Filesystem::ReadOnly { writable: vec![] },
             metadata: false,
             runtime_metrics: false,
+            strict_ports: false,
+            passed: ConfigVars::new(),
         },
         launch: LaunchOptions::default(),
     };

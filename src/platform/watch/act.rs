@@ -41,8 +41,12 @@ impl Watch {
             };
             match self.put(number, &sync).await {
                 Ok(facts) => {
-                    let text =
-                        format!("synced {} into {label}: {}", count(sync.fresh.len(), "file"), named(&sync.fresh));
+                    let what = named(&sync.fresh);
+                    let text = if now[sync.image].plan.native.is_some() {
+                        format!("restarting {label}: {what} changed")
+                    } else {
+                        format!("synced {} into {label}: {what}", count(sync.fresh.len(), "file"))
+                    };
                     made.push((number, facts, text));
                 }
                 Err(reason) => {
@@ -82,7 +86,8 @@ impl Watch {
             image.synced = (!is_base).then(|| ImageId(facts.id.clone()));
             self.say(text);
         }
-        self.idle = Some(Instant::now() + IDLE);
+        // Where nothing is built, there is nothing to catch up with.
+        self.idle = (!project.engine.facts().native).then(|| Instant::now() + IDLE);
     }
 
     /// A release on its way has its turn first: what it runs is what files are put on.
@@ -95,7 +100,7 @@ impl Watch {
     async fn put(&self, number: usize, sync: &Sync) -> Result<Arc<ImageFacts>, String> {
         let image = &self.images[number];
         let base = image.base.as_ref().ok_or("its image is not known")?;
-        if sync.pieces.is_empty() {
+        if sync.pieces.is_empty() && image.plan.native.is_none() {
             return Ok(Arc::clone(&base.image));
         }
         let patch = Patch {

@@ -31,6 +31,8 @@ pub(super) enum Verdict {
 pub(super) struct Looks<'a> {
     /// The build context's folder.
     pub(super) context: &'a Path,
+    /// Nothing is built: dynos run in the context itself.
+    pub(super) native: bool,
     /// The Dockerfile's path in the context: what counts is its text.
     pub(super) dockerfile: Option<&'a str>,
     /// Multi-stage target.
@@ -48,7 +50,7 @@ pub(super) struct Looks<'a> {
 impl Looks<'_> {
     /// Judges. Changes that no image depends on are nothing, however many.
     pub(super) fn verdict(&self) -> Verdict {
-        if self.seen.dockerfile != self.now.dockerfile {
+        if !self.native && self.seen.dockerfile != self.now.dockerfile {
             return Verdict::Build("its Dockerfile changed".into());
         }
         let copies = Copies::read(&self.now.dockerfile, self.target);
@@ -57,6 +59,9 @@ impl Looks<'_> {
         if fresh.is_empty() {
             return Verdict::Same;
         }
+        if self.native {
+            return Verdict::Sync { pieces: self.in_place(&fresh), fresh };
+        }
         if self.built.dockerfile != self.now.dockerfile {
             return Verdict::Build("its Dockerfile changed since it was built".into());
         }
@@ -64,6 +69,13 @@ impl Looks<'_> {
             Ok(pieces) => Verdict::Sync { pieces, fresh },
             Err(reason) => Verdict::Build(reason),
         }
+    }
+
+    /// Files that are where they go already.
+    fn in_place(&self, fresh: &[String]) -> Vec<Piece> {
+        let there = fresh.iter().filter(|path| self.now.entries.contains_key(*path));
+        let paths = there.map(|path| self.context.join(path));
+        paths.map(|source| Piece { target: source.to_string_lossy().into_owned(), source, owner: (0, 0) }).collect()
     }
 
     /// Everything that differs from what was built, and where it goes.
@@ -115,7 +127,8 @@ impl Looks<'_> {
                 Kind::Other => None,
             }
         };
-        if self.dockerfile == Some(path) {
+        // Config vars are a release of their own, whatever else they lie beside.
+        if self.dockerfile == Some(path) || (self.native && path == ".env") {
             return Way::Unused;
         }
         if is_rule(path) {

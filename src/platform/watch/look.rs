@@ -174,6 +174,7 @@ impl Watch {
             image.plan.dockerfile.strip_prefix(&image.plan.context).ok().map(|path| path.to_string_lossy());
         let looks = Looks {
             context: &image.plan.context,
+            native: image.plan.native.is_some(),
             dockerfile: dockerfile.as_deref(),
             target: image.plan.target.as_deref(),
             built: &base.survey,

@@ -8,6 +8,7 @@ use crate::engine::fake::{FakeEngine, Script, usual_image};
 use crate::engine::{BuildFailure, EngineError, Filesystem, RunIdentity};
 use crate::logs::{Logs, LogsOptions};
 use crate::manifest::LoadOptions;
+use crate::model::config_vars::ConfigVars;
 use crate::model::dyno::DynoSize;
 use crate::model::formation::Scale;
 use crate::model::launch::LaunchOptions;
@@ -103,6 +104,8 @@ impl Scene {
             filesystem: Filesystem::ReadOnly { writable: vec![] },
             metadata: false,
             runtime_metrics: false,
+            strict_ports: false,
+            passed: ConfigVars::new(),
         };
         let run = RunIdentity { app: "shop".into(), identity: "0".repeat(12), run: "r".into() };
         let ground = Ground { project: Arc::clone(&project), logs: logs.clone(), run, rules };

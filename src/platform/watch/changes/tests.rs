@@ -3,6 +3,7 @@
 use super::{Looks, Verdict, is_passing, named};
 use crate::engine::context::{Stamp, Survey};
 use crate::engine::fake::usual_image;
+use crate::model::image::ImageFacts;
 use std::path::Path;
 
 const DOCKERFILE: &str = "FROM node\nWORKDIR /app\nCOPY package.json ./\nRUN npm ci\nCOPY web.js ./\nCOPY src src\nCMD [\"node\", \"web.js\"]\n";
@@ -34,10 +35,14 @@ fn without(mut survey: Survey, path: &str) -> Survey {
     survey
 }
 
+fn looks<'a>(built: &'a Survey, image: &'a ImageFacts, seen: &'a Survey, now: &'a Survey) -> Looks<'a> {
+    let dockerfile = Some("Dockerfile");
+    Looks { context: Path::new("/p"), native: false, dockerfile, target: None, built, image, seen, now }
+}
+
 fn judge(built: &Survey, seen: &Survey, now: &Survey) -> Verdict {
     let image = usual_image("a");
-    Looks { context: Path::new("/p"), dockerfile: Some("Dockerfile"), target: None, built, image: &image, seen, now }
-        .verdict()
+    looks(built, &image, seen, now).verdict()
 }
 
 #[track_caller]
@@ -148,4 +153,19 @@ fn long_lists_are_cut() {
     let paths: Vec<String> = ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
     assert_eq!(named(&paths), "a, b, c and 2 more");
     assert_eq!(named(&paths[..2]), "a, b");
+}
+
+#[test]
+fn without_an_image_every_change_that_an_image_would_have_restarts_in_place() {
+    let image = usual_image("a");
+    let at = |now: &Survey| Looks { native: true, ..looks(&base(), &image, &base(), now) }.verdict();
+    let changed = |path: &str| with(base(), path, Stamp::file(0o644, 2));
+    syncs(at(&changed("web.js")), &["/p/web.js"], &["web.js"]);
+    // What a build step uses is a file like others, and one that is gone leaves nothing to copy.
+    syncs(at(&changed("package.json")), &["/p/package.json"], &["package.json"]);
+    syncs(at(&without(base(), "src/a.js")), &[], &["src/a.js"]);
+    assert_eq!(at(&changed("README.md")), Verdict::Same, "nothing copies it");
+    assert_eq!(at(&with(base(), ".env", Stamp::file(0o644, 9))), Verdict::Same, "config vars are released");
+    let other = Survey { dockerfile: "FROM y\nCOPY . .\n".into(), ..base() };
+    assert_eq!(at(&other), Verdict::Same, "its command and environment are compared as such");
 }

@@ -1,14 +1,17 @@
 //! What a dyno's init reports: lines of fields divided by tabs (see `src/init/protocol.rs`).
 
-use crate::engine::{Finding, Listener, ProcessFacts};
+use crate::engine::{Finding, Listener, ProcessFacts, Usage};
+use std::net::IpAddr;
 
 /// One report.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Report {
+pub(in crate::engine) enum Report {
     /// The sockets that listen now.
     Listening(Vec<Listener>),
     /// The processes now, and how many of them are runnable.
     Processes(Vec<ProcessFacts>, u64),
+    /// The memory used now.
+    Memory(Usage),
     /// Why a start failed.
     Finding(Finding),
     /// The kernel killed a process at the memory limit.
@@ -17,7 +20,7 @@ pub(super) enum Report {
 
 /// Bytes of the report channel, as they come.
 #[derive(Default)]
-pub(super) struct Reports {
+pub(in crate::engine) struct Reports {
     unread: Vec<u8>,
     /// The first line of standard error has been read.
     first_line_read: bool,
@@ -26,7 +29,7 @@ pub(super) struct Reports {
 impl Reports {
     /// Takes bytes, gives the reports that are complete. A line that is no report is an engine's own word about the
     /// init, and worth showing.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> Vec<Report> {
+    pub(in crate::engine) fn take(&mut self, bytes: &[u8]) -> Vec<Report> {
         self.unread.extend_from_slice(bytes);
         let Some(end) = self.unread.iter().rposition(|byte| *byte == b'\n') else { return Vec::new() };
         let lines: Vec<u8> = self.unread.drain(..=end).collect();
@@ -36,7 +39,7 @@ impl Reports {
 
     /// Takes bytes of a dyno whose process 1 is Docker's own init: if that could not execute the program, its word is
     /// the first line, which it writes in pieces.
-    pub(super) fn take_of_docker_init(&mut self, bytes: &[u8]) -> Option<Finding> {
+    pub(in crate::engine) fn take_of_docker_init(&mut self, bytes: &[u8]) -> Option<Finding> {
         const LONGEST: usize = 1024;
         if self.first_line_read {
             return None;
@@ -65,6 +68,7 @@ fn parse(line: &str) -> Report {
             let runnable = rows.clone().filter(|row| row[1] == "R").count();
             Report::Processes(rows.filter_map(process).collect(), runnable as u64)
         }
+        "mem" => Report::Memory(memory(&fields[1..])),
         "exec" => Report::Finding(Finding::ExecFailed { program: text(1), reason: text(2) }),
         "crlf" => Report::Finding(Finding::CrlfScript { path: text(1), shebang: text(2) }),
         "noexec" => Report::Finding(Finding::NotExecutable { path: text(1) }),
@@ -72,6 +76,23 @@ fn parse(line: &str) -> Report {
         "oom" => Report::OutOfMemory,
         _ => Report::Finding(Finding::Other(line.to_owned())),
     }
+}
+
+/// The listener through which `port` can be reached from outside of the dyno.
+pub(in crate::engine) fn reachable(listeners: &[Listener], port: Option<u16>) -> Option<&Listener> {
+    listeners.iter().find(|one| Some(one.port) == port && !is_loopback(one.address))
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_loopback(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback()),
+    }
+}
+
+fn memory(fields: &[String]) -> Usage {
+    let number = |at: usize| fields.get(at).and_then(|field| field.parse().ok()).unwrap_or(0);
+    Usage { rss: number(0), cache: number(1), swap: number(2), runnable: number(3), ..Usage::default() }
 }
 
 fn listener(fields: &[String]) -> Option<Listener> {
@@ -92,7 +113,7 @@ fn process(fields: &[String]) -> Option<ProcessFacts> {
     })
 }
 
-fn unescape(field: &str) -> String {
+pub(in crate::engine) fn unescape(field: &str) -> String {
     let mut text = String::with_capacity(field.len());
     let mut chars = field.chars();
     while let Some(one) = chars.next() {
@@ -113,7 +134,7 @@ fn unescape(field: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Report, Reports};
-    use crate::engine::{Finding, Listener, ProcessFacts};
+    use crate::engine::{Finding, Listener, ProcessFacts, Usage};
 
     #[test]
     fn reports_are_read_however_they_are_cut() {
@@ -132,6 +153,12 @@ mod tests {
                 Report::Finding(Finding::NoShell),
             ]
         );
+    }
+
+    #[test]
+    fn r7_the_memory_that_an_init_counts_is_read() {
+        let used = Usage { rss: 5, cache: 2, swap: 3, runnable: 1, ..Usage::default() };
+        assert_eq!(Reports::default().take(b"mem\t5\t2\t3\t1\n"), [Report::Memory(used)]);
     }
 
     #[test]

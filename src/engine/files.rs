@@ -18,7 +18,7 @@ const INIT: Result<&[u8], &str> = Ok(include_bytes!(env!("DYNOSIM_INIT")));
 const INIT: Result<&[u8], &str> = Err(env!("DYNOSIM_INIT_MISSING"));
 
 /// The private folder.
-pub(super) struct PrivateFiles {
+pub(in crate::engine) struct PrivateFiles {
     folder: PathBuf,
     /// One lock file for each run of ours; the kernel frees the lock when we die, however we die.
     locks: Mutex<Vec<(PathBuf, File)>>,
@@ -26,21 +26,21 @@ pub(super) struct PrivateFiles {
 
 /// What one dyno gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct DynoFiles {
-    pub(super) passwd: PathBuf,
-    pub(super) group: PathBuf,
-    pub(super) quota: PathBuf,
+pub(in crate::engine) struct DynoFiles {
+    pub(in crate::engine) passwd: PathBuf,
+    pub(in crate::engine) group: PathBuf,
+    pub(in crate::engine) quota: PathBuf,
     /// A file that is locked while we live; `None` where files cannot be locked.
-    pub(super) alive: Option<PathBuf>,
+    pub(in crate::engine) alive: Option<PathBuf>,
 }
 
 impl PrivateFiles {
-    pub(super) fn new(folder: &Path) -> Self {
+    pub(in crate::engine) fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), locks: Mutex::default() }
     }
 
     /// Writes the init where dynos can be given it, or says why they cannot.
-    pub(super) fn install_init(&self, architecture: &str) -> Result<PathBuf, String> {
+    pub(in crate::engine) fn install_init(&self, architecture: &str) -> Result<PathBuf, String> {
         let program = INIT.map_err(str::to_owned)?;
         if architecture != here() {
             return Err(format!("the engine runs {architecture}, this dynosim was built for {}", here()));
@@ -61,7 +61,7 @@ impl PrivateFiles {
     }
 
     /// Writes a dyno's own files. Blocks for a moment.
-    pub(super) fn prepare(&self, spec: &DynoSpec, name: &str, home: &str) -> io::Result<DynoFiles> {
+    pub(in crate::engine) fn prepare(&self, spec: &DynoSpec, name: &str, home: &str) -> io::Result<DynoFiles> {
         let run = self.run_folder(&spec.run.identity, &spec.run.run);
         let folder = run.join(name);
         make_folder(&folder)?;
@@ -97,13 +97,13 @@ impl PrivateFiles {
     }
 
     /// Removes the files of one dyno.
-    pub(super) fn forget_dyno(&self, identity: &str, run: &str, name: &str) {
+    pub(in crate::engine) fn forget_dyno(&self, identity: &str, run: &str, name: &str) {
         // What is left behind is removed by the next sweep.
         let _ = fs::remove_dir_all(self.run_folder(identity, run).join(name));
     }
 
     /// Removes the files of every run but those of `live`.
-    pub(super) fn forget_runs(&self, identity: &str, live: &[String]) {
+    pub(in crate::engine) fn forget_runs(&self, identity: &str, live: &[String]) {
         let folder = self.folder.join("dynos").join(identity);
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = entry.path();
@@ -122,7 +122,7 @@ impl PrivateFiles {
 }
 
 /// The architecture we run on, in Docker's words.
-pub(super) fn here() -> &'static str {
+pub(in crate::engine) fn here() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
