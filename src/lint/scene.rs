@@ -87,7 +87,8 @@ impl<'a> Scene<'a> {
         let mut scene = Self { loaded, images: Vec::new(), processes: Vec::new(), heroku_yml, procfile };
         let mut by_type = BTreeMap::new();
         for (name, build) in &app.builds {
-            if !scene.deploys(name) {
+            // What stands for an image where a Procfile is alone is no Dockerfile.
+            if app.only_procfile || !scene.deploys(name) {
                 continue;
             }
             if let Some(at) = scene.images.iter().position(|image| image.build == *build) {

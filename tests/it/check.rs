@@ -32,6 +32,12 @@ fn a_finding_is_shown_with_place_reason_and_fix_and_the_code_is_7() {
 }
 
 #[test]
+fn a_procfile_alone_is_not_read_as_a_dockerfile() {
+    let project = Project::of("examples/procfile");
+    project.run(&["check"]).expect_code(0).expect_err("nothing found");
+}
+
+#[test]
 fn a_check_needs_no_engine_and_leaves_nothing_behind() {
     let project = Project::of("examples/web-and-worker");
     let mut command = project.command(&["check"]);
