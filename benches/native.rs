@@ -15,6 +15,7 @@ mod times;
 
 use runner::{RUNNERS, Runner, Running};
 use std::error::Error;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -98,14 +99,16 @@ fn start(runners: &[&Runner]) -> Result<()> {
 /// A million lines as fast as `cat` writes them, until the last is in the file.
 fn flood(runners: &[&Runner]) -> Result<()> {
     let app = App::new("worker: cat flood; exec sleep 600\n")?;
-    let text: String =
-        (1..=FLOOD_LINES).map(|number| format!("line {number:07} of a flood of short lines\n")).collect();
+    let mut text = String::new();
+    for number in 1..=FLOOD_LINES {
+        writeln!(text, "line {number:07} of a flood of short lines")?;
+    }
     std::fs::write(app.dir.join("flood"), text)?;
     let mut rates: Vec<Vec<Duration>> = runners.iter().map(|_| Vec::new()).collect();
     let mut lost: Vec<u64> = vec![0; runners.len()];
     for _ in 0..FLOOD_ROUNDS {
         for (number, runner) in runners.iter().enumerate() {
-            let mut running = Running::start(runner, &app)?;
+            let running = Running::start(runner, &app)?;
             let first = running.printed("line 0000001 of")?;
             let last = running.printed(&format!("line {FLOOD_LINES:07} of"));
             running.stop()?;

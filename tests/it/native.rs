@@ -484,11 +484,19 @@ async fn a_dyno_cannot_kill_a_neighbour_or_another_process_of_the_same_user() {
         let mut sleeper = Sleeper::start();
         let mut neighbour = bench.launch(bench.sh(&format!("echo up; exec sleep {}", own(271)))).await;
         neighbour.prints("up").await;
-        let target = std::fs::read_dir("/proc").unwrap().flatten().find(|entry| {
+        let is_target = |entry: &std::fs::DirEntry| {
             std::fs::read(entry.path().join("cmdline"))
                 .is_ok_and(|line| line == format!("sleep\0{}\0", own(271)).as_bytes())
-        });
-        let target = target.unwrap().file_name().into_string().unwrap();
+        };
+        // It is `sleep` a moment after it has said that it is up.
+        let until = Instant::now() + Duration::from_secs(20);
+        let target = loop {
+            if let Some(found) = std::fs::read_dir("/proc").unwrap().flatten().find(is_target) {
+                break found.file_name().into_string().unwrap();
+            }
+            assert!(Instant::now() < until, "{level:?}: the neighbour does not sleep");
+            sleep(Duration::from_millis(5)).await;
+        };
         let script = format!("kill -9 {target} {} $PPID; kill -9 -1; echo tried", sleeper.0.id());
         let printed = bench.prints(&script).await;
         assert!(sleeper.runs(), "{level:?}: {printed}");
