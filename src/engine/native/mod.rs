@@ -52,7 +52,7 @@ use async_trait::async_trait;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The name of the hidden command that makes a dyno's sandbox. `cli` must hand over to [`launcher`] when it is the first
+/// The name of the hidden command that makes a dyno's sandbox. `cli` must hand over to [`launcher()`] when it is the first
 /// word, before it starts any thread.
 pub const LAUNCHER: &str = "native:launch";
 
