@@ -62,6 +62,11 @@ fn comes_up(before: &Before<'_>, body: &str) {
     up.stop();
 }
 
+/// What a tool says in a container of its image: where it fetches packages from.
+fn told(image: &str, command: &[&str]) -> String {
+    docker(&[&["run", "--rm", image], command].concat()).trim().trim_end_matches('/').to_owned()
+}
+
 const FLASK: (&str, &str) = (
     "app.py",
     "from flask import Flask\n\napp = Flask(__name__)\n\n\n@app.get(\"/\")\ndef hello():\n    return \"hello from flask\"\n",
@@ -79,10 +84,14 @@ fn python_with_uv_comes_up_as_init_writes_it() {
 
 #[test]
 fn python_with_poetry_comes_up_as_init_writes_it() {
+    engine_or_skip!();
+    let index = told(PYTHON, &["python", "-c", "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"]);
     // The index is read as pip reads it, not by PyPI's own API, which not every network lets through.
-    let project = "[tool.poetry]\npackage-mode = false\n\n[tool.poetry.dependencies]\npython = \"~3.11\"\nflask = \"*\"\n\n\
-                   [[tool.poetry.source]]\nname = \"index\"\nurl = \"https://pypi.org/simple/\"\npriority = \"primary\"\n";
-    let files = &[FLASK, ("pyproject.toml", project), (".python-version", "3.11\n")];
+    let project = format!(
+        "[tool.poetry]\npackage-mode = false\n\n[tool.poetry.dependencies]\npython = \"~3.11\"\nflask = \"*\"\n\n\
+         [[tool.poetry.source]]\nname = \"index\"\nurl = \"{index}/\"\npriority = \"primary\"\n"
+    );
+    let files = &[FLASK, ("pyproject.toml", &project), (".python-version", "3.11\n")];
     // Poetry brings roots of its own; a network may have a certificate that only the system knows.
     let lock =
         Some((PYTHON, "pip install -q poetry && REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt poetry lock"));
@@ -93,8 +102,7 @@ fn python_with_poetry_comes_up_as_init_writes_it() {
 
 #[test]
 fn python_with_pipenv_comes_up_as_init_writes_it() {
-    let pipfile = "[[source]]\nurl = \"https://pypi.org/simple\"\nverify_ssl = true\nname = \"pypi\"\n\n\
-                   [packages]\nflask = \"*\"\n\n[requires]\npython_version = \"3.11\"\n";
+    let pipfile = "[packages]\nflask = \"*\"\n\n[requires]\npython_version = \"3.11\"\n";
     let files = &[FLASK, ("Pipfile", pipfile)];
     let lock = Some((PYTHON, "pip install -q pipenv && pipenv lock"));
     comes_up(&Before { files, lock, ..BEFORE }, "hello from flask");
@@ -126,15 +134,19 @@ fn node_with_the_first_yarn_comes_up_as_init_writes_it() {
 
 #[test]
 fn node_with_yarn_comes_up_as_init_writes_it() {
+    engine_or_skip!();
+    let registry = told(NODE, &["npm", "config", "get", "registry"]);
     let package = PACKAGE.replacen('{', "{\"packageManager\": \"yarn@4.9.2\", ", 1);
     let files = &[EXPRESS, ("package.json", &package)];
-    let script = "npm install -g corepack && corepack enable && export COREPACK_NPM_REGISTRY=https://registry.npmjs.org && \
-                  yarn config set nodeLinker node-modules && yarn config set npmRegistryServer https://registry.npmjs.org && \
-                  yarn install --mode=update-lockfile && rm -rf .yarn .pnp.cjs";
-    let lock = Some((NODE, script));
+    let script = format!(
+        "npm install -g corepack && corepack enable && export COREPACK_NPM_REGISTRY={registry} && \
+         yarn config set nodeLinker node-modules && yarn config set npmRegistryServer {registry} && \
+         yarn install --mode=update-lockfile && rm -rf .yarn .pnp.cjs"
+    );
+    let lock = Some((NODE, script.as_str()));
     // Yarn itself from where its packages are, not from a server of its own, which not every network lets through.
     let from = "FROM node:20-slim AS packages\n";
-    let registry = &format!("{from}ENV COREPACK_NPM_REGISTRY=https://registry.npmjs.org\n");
+    let registry = &format!("{from}ENV COREPACK_NPM_REGISTRY={registry}\n");
     comes_up(&Before { files, lock, changed: &[(from, registry)], ..BEFORE }, "hello from express");
 }
 
