@@ -121,7 +121,6 @@ fn what_keeps_a_test_from_running_has_the_code_that_up_has() {
     let project = web();
     project.run(&["test"]).expect_code(2).expect_err("nothing to run as a test").expect_err("environments");
     project.run(&["test", "--in", "clock", "--", "true"]).expect_code(2).expect_err("no process type `clock`");
-    project.run(&["test", "--fail-on", "lint", "--", "true"]).expect_code(2).expect_err("not there yet");
     project.run(&["test", "--junit", "no/such/r.xml", "--", "true"]).expect_code(2).expect_err("no/such");
 }
 
