@@ -125,6 +125,18 @@ fn what_keeps_a_test_from_running_has_the_code_that_up_has() {
 }
 
 #[test]
+fn r1_3_what_check_finds_fails_a_test_that_asks_for_it() {
+    engine_or_skip!();
+    let _engine = engine_lock();
+    let project = web();
+    let dockerfile = fs::read_to_string(project.dir.join("Dockerfile")).unwrap();
+    project.write("Dockerfile", &format!("{dockerfile}VOLUME /data\n"));
+    project.run(&["test", "--fail-on", "lint=warning", "--", "true"]).expect_code(7).expect_err("D017");
+    project.run(&["test", "--fail-on", "lint", "--", "true"]).expect_code(0);
+    assert_clean(&project);
+}
+
+#[test]
 fn r9_scripts_of_app_json_run_in_the_image_and_so_does_in() {
     engine_or_skip!();
     let _engine = engine_lock();
