@@ -46,7 +46,7 @@ impl FromStr for Gate {
             ("memory", Some(value)) => Some(Allowed::Percent(percent(value)?)),
             ("boot" | "shutdown" | "memory", None) => None,
             ("lint", None | Some("error" | "warning")) => {
-                (value == Some("warning")).then_some(Allowed::Severity(Severity::Error))
+                (value == Some("warning")).then_some(Allowed::Severity(Severity::Warning))
             }
             ("lint", Some(other)) => {
                 return Err(format!("`{other}` is not a severity of lint: write lint=error or lint=warning"));
