@@ -54,7 +54,7 @@ pub(super) static KEY_FILE: Rule = Rule {
         service-account.json, .npmrc, .netrc), and the file holds one. Give it as a config var and write it to /tmp at the \
         start, or to the build as a BuildKit secret.",
     source: "R8",
-    wrong: "COPY id_rsa /root/.ssh/id_rsa",
+    wrong: "COPY id_rsa /app/.ssh/id_rsa",
     right: "RUN --mount=type=ssh git clone …",
     confirmed: None,
     check: Check::Files(key_file),
