@@ -163,7 +163,16 @@ fn path_in(line: &str) -> Option<&str> {
         let mut paths = paths_in(line);
         (paths.next()?, paths.next())
     };
-    if speaks(&first) { second.or(Some(first)) } else { Some(first) }
+    if speaks(&first) { second.or_else(|| named_last(line)) } else { Some(first) }
+}
+
+/// What a program names before its complaint: `python` of `/bin/sh: 1: python: Permission denied`. A script of the app that
+/// lacks its exec bit is told of when the dyno ends.
+fn named_last(line: &str) -> Option<&str> {
+    let name = line.trim_end().rsplit(": ").nth(1)?;
+    let relative = name.contains('/') && !name.starts_with('/');
+    let word = name.contains(|c: char| !c.is_ascii_digit()) && !name.contains(char::is_whitespace);
+    (word && !relative).then_some(name)
 }
 
 /// Absolute paths in a text, without the punctuation around them.
@@ -200,6 +209,8 @@ mod tests {
             ("Error: EROFS: read-only file system, open '/app/log.txt'", "/app/log.txt"),
             ("sh: can't create /data/x: Read-only file system", "/data/x"),
             ("/bin/sh: 1: cannot create /data/x: Read-only file system", "/data/x"),
+            ("/bin/sh: 1: python: Permission denied", "python"),
+            ("/bin/sh: Permission denied", "/bin/sh"),
             ("touch: cannot touch '/var/log/app.log': Permission denied", "/var/log/app.log"),
             ("mkdir: can't create directory '/cache/': Permission denied", "/cache/"),
             ("chown: /srv: Operation not permitted", "/srv"),
@@ -208,7 +219,9 @@ mod tests {
         ] {
             assert_eq!(path_in(line), Some(path), "{line}");
         }
-        assert_eq!(path_in("see https://example.com/x and/or y"), None);
+        for line in ["see https://example.com/x and/or y", "/bin/bash: line 1: ./start.sh: Permission denied"] {
+            assert_eq!(path_in(line), None, "{line}");
+        }
     }
 
     #[test]

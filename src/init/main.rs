@@ -142,6 +142,8 @@ struct Init {
     main_status: Option<i32>,
     /// A stop was asked for: stragglers get their time, and are seen by the platform.
     stopping: bool,
+    /// SIGKILL was asked for: that is how the dyno ends, also where the main process had ended and a straggler had not (R5.3).
+    killed: bool,
     /// dynosim is gone; everything is killed at this time.
     kill_at: Option<Instant>,
     began: Instant,
@@ -186,6 +188,7 @@ impl Init {
             unread: Vec::new(),
             main_status: None,
             stopping: false,
+            killed: false,
             kill_at: None,
             began: now,
             next_check: now + BOOT_PACE,
@@ -275,7 +278,10 @@ impl Init {
                     self.stopping = true;
                     self.signal_all(Signal::TERM);
                 }
-                Command::Kill => self.signal_all(Signal::KILL),
+                Command::Kill => {
+                    self.killed = true;
+                    self.signal_all(Signal::KILL);
+                }
                 Command::Hup => self.signal_all(Signal::HUP),
                 Command::Int => self.signal_all(Signal::INT),
                 Command::Processes => self.reporter.processes(&processes::list(self.options.reach)),
@@ -344,7 +350,8 @@ impl Init {
     }
 
     fn finish(&mut self) -> ! {
-        let status = self.main_status.unwrap_or(128 + Signal::KILL.0);
+        let main = self.main_status.filter(|_| !self.killed);
+        let status = main.unwrap_or(128 + Signal::KILL.0);
         if matches!(status, 126 | 127) {
             findings::report_scripts(&mut self.reporter, &self.options.argv, status);
         }

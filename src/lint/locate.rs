@@ -3,6 +3,7 @@
 use super::folder::{Content, clean};
 use super::scene::{Image, absolute};
 use crate::dockerfile::{Instruction, expand};
+use crate::model::glob;
 
 /// Where programs are looked for.
 const PATH: &[&str] = &["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -110,7 +111,7 @@ fn candidates(source: &str, destination: &str, folder_named: bool, path: &str) -
     let Some(rest) = inside.filter(|rest| !rest.is_empty()) else { return found };
     if name.contains(['*', '?']) {
         let folder = trimmed.rsplit_once('/').map_or("", |(folder, _)| folder);
-        if !rest.contains('/') && matches(name.as_bytes(), rest.as_bytes()) {
+        if !rest.contains('/') && glob::matches(name, rest) {
             found.push(format!("{folder}/{rest}"));
         }
         return found;
@@ -120,28 +121,4 @@ fn candidates(source: &str, destination: &str, folder_named: bool, path: &str) -
     }
     found.push(format!("{trimmed}/{rest}"));
     found
-}
-
-/// Whether `*` and `?` of a pattern stand for what is missing; in time that grows with the product of both lengths.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut at, mut read) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while read < text.len() {
-        match pattern.get(at) {
-            Some(b'*') => {
-                star = Some((at, read));
-                at += 1;
-            }
-            Some(one) if *one == b'?' || *one == text[read] => {
-                at += 1;
-                read += 1;
-            }
-            _ => {
-                let Some((back, taken)) = star else { return false };
-                star = Some((back, taken + 1));
-                (at, read) = (back + 1, taken + 1);
-            }
-        }
-    }
-    pattern[at..].iter().all(|one| *one == b'*')
 }

@@ -11,6 +11,7 @@ pub mod dyno;
 pub mod endpoint;
 pub mod exit_code;
 pub mod formation;
+pub mod glob;
 pub mod guide;
 pub mod image;
 pub mod launch;

@@ -5,7 +5,7 @@
 use crate::engine;
 use crate::support::{Bench, Dyno, PATIENCE};
 use bytes::Bytes;
-use dynosim::engine::{Console, Engine, Filesystem, Finding, InstanceEvent, Listener, Signal};
+use dynosim::engine::{Console, Engine, Filesystem, Finding, InstanceEvent, Listener, ProcessFacts, Signal};
 use dynosim::model::dyno::{DynoKind, DynoSize};
 use dynosim::model::endpoint::Endpoint;
 use std::time::Duration;
@@ -125,17 +125,15 @@ async fn r5_2_a_loopback_bind_is_told_with_its_process_and_is_not_bound() {
 async fn r5_3_sigterm_reaches_every_process_and_a_straggler_keeps_the_dyno() {
     let bench = engine!();
     let image = bench.busybox("").await;
-    let child = "trap 'echo child' TERM; while :; do sleep 0.1; done";
-    let script =
-        format!("sh -c \"{child}\" & trap 'echo parent; exit 7' TERM; echo ready; while :; do sleep 0.1; done");
+    let child = "trap 'echo child' TERM; echo ready; while :; do sleep 0.1; done";
+    let script = format!("trap 'echo parent; exit 7' TERM; sh -c \"{child}\" & while :; do sleep 0.1; done");
     let mut dyno = bench.launch(bench.sh(&image, &script)).await;
     dyno.prints("ready").await;
-    sleep(Duration::from_millis(200)).await;
     dyno.instance.signal(Signal::Term);
     dyno.prints("child").await;
     dyno.prints("parent").await;
-    sleep(Duration::from_millis(300)).await;
-    assert_eq!(dyno.instance.processes().await.iter().filter(|p| p.name == "sh").count(), 1);
+    let shells = |all: &[ProcessFacts]| all.iter().filter(|one| one.name == "sh").count();
+    assert_eq!(shells(&dyno.until_processes(|all| shells(all) < 2).await), 1);
     dyno.instance.signal(Signal::Kill);
     assert_eq!(dyno.ended().await.exit.status, 137);
     bench.close().await;
@@ -320,7 +318,7 @@ async fn a_terminal_one_off_has_a_real_terminal_of_the_right_size() {
     dyno.types("stty size\n").await;
     dyno.prints("40 120").await;
     dyno.types("sleep 60\n").await;
-    sleep(Duration::from_millis(300)).await;
+    dyno.until_processes(|all| all.iter().any(|one| one.command.contains("sleep 60"))).await;
     dyno.types("\x03").await;
     dyno.types("echo still-$((1+1)); exit 4\n").await;
     dyno.prints("still-2").await;
@@ -464,13 +462,10 @@ async fn elsewhere_a_port_of_the_forwarder_does_not_count_until_the_app_listens(
 async fn elsewhere_signals_reach_every_process_through_the_image_s_shell() {
     let Some(bench) = elsewhere().await else { return };
     let image = bench.busybox("").await;
-    let child = "trap 'echo child' TERM; while :; do sleep 0.1; done";
-    let script = format!(
-        "sh -c \"{child}\" & trap 'sleep 0.5; echo parent; exit 7' TERM; echo ready; while :; do sleep 0.1; done"
-    );
+    let child = "trap 'echo child' TERM; echo ready; while :; do sleep 0.1; done";
+    let script = format!("trap 'sleep 0.5; echo parent; exit 7' TERM; sh -c \"{child}\" & while :; do sleep 0.1; done");
     let mut dyno = bench.launch(bench.sh(&image, &script)).await;
     dyno.prints("ready").await;
-    sleep(Duration::from_millis(200)).await;
     assert!(dyno.instance.processes().await.iter().any(|one| one.name == "sh"));
     dyno.instance.signal(Signal::Term);
     dyno.prints("child").await;

@@ -2,7 +2,7 @@
 
 use crate::harness::{Project, engine_lock, on_each_engine};
 use crate::support::engine_or_skip;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 
 #[test]
@@ -73,12 +73,14 @@ on_each_engine! {
         let up = project.up(&[]);
         up.ready();
         let mut command = project.command(&["ps:exec", "--", "echo in; exec sleep 600"]);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(std::time::Duration::from_secs(1));
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut printed = String::new();
+        out.read_line(&mut printed).unwrap();
         up.stop();
-        let output = child.wait_with_output().unwrap();
-        let code = output.status.code().unwrap();
+        let code = child.wait().unwrap().code().unwrap();
         assert!([137, 143].contains(&code), "{code}");
-        assert_eq!(output.stdout, b"in\n");
+        out.read_to_string(&mut printed).unwrap();
+        assert_eq!(printed, "in\n");
     }
 }

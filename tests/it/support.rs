@@ -6,7 +6,7 @@ use bytes::Bytes;
 use dynosim::engine::docker::{DockerEngine, find};
 use dynosim::engine::{
     BuildEvent, BuildPlan, Console, DynoSpec, Ended, Engine, EngineError, Filesystem, Instance, InstanceEvent, Output,
-    RunIdentity,
+    ProcessFacts, RunIdentity,
 };
 use dynosim::model::dyno::{DynoKind, DynoName, DynoSize};
 use dynosim::model::image::{ImageFacts, ImageId};
@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 /// Nothing in these tests takes longer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -292,6 +292,18 @@ impl Dyno {
 
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.printed).into_owned()
+    }
+
+    /// The dyno's processes, once they are as `wanted`; what is there when patience ends.
+    pub(crate) async fn until_processes(&self, wanted: impl Fn(&[ProcessFacts]) -> bool) -> Vec<ProcessFacts> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let all = self.instance.processes().await;
+            if wanted(&all) || Instant::now() > until {
+                return all;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub(crate) async fn types(&self, text: &str) {

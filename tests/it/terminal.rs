@@ -3,6 +3,7 @@
 use crate::harness::{Project, docker, engine_lock, exchange, on_each_engine};
 use crate::support::engine_or_skip;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,11 +35,12 @@ impl Screen {
         let plain = project.command(&[]);
         let mut command = Command::new("tmux");
         command.current_dir(&project.dir).env_clear().env("TERM", "xterm-256color").env("LC_ALL", "C.UTF-8");
+        // tmux starts what it is given through a shell, and some users have none to log in with.
+        command.env("PATH", std::env::var("PATH").unwrap()).env("SHELL", "/bin/sh");
         command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command.env("PATH", std::env::var("PATH").unwrap());
         command.args(["-L", &screen.server, "-f", "/dev/null", "new-session", "-d"]);
         command.args(["-x", &columns.to_string(), "-y", &rows.to_string()]);
-        command.arg("bash --norc --noprofile");
+        command.arg("exec bash --norc --noprofile");
         assert!(command.status().unwrap().success());
         screen.keys(&["PS1='ready> '", "Enter"]);
         screen.wait_last("ready>");
@@ -89,6 +91,16 @@ impl Screen {
         }
     }
 
+    /// Waits until no line has this.
+    #[track_caller]
+    fn wait_gone(&self, text: &str) {
+        let began = Instant::now();
+        while self.lines().iter().any(|line| line.contains(text)) {
+            assert!(began.elapsed() < PATIENCE, "`{text}` stays:\n{}", self.lines().join("\n"));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Waits until the shell has its prompt again, and asks it for the code of the command.
     #[track_caller]
     pub(crate) fn ended_with(&self, code: i32) {
@@ -97,8 +109,33 @@ impl Screen {
             assert!(began.elapsed() < PATIENCE, "no prompt:\n{}", self.lines().join("\n"));
             std::thread::sleep(Duration::from_millis(50));
         }
-        self.keys(&["echo code $?", "Enter"]);
-        self.wait(&format!("code {code}"));
+        self.asks("echo", &format!("code {code}"), |mark| format!("echo {mark} code $?"));
+    }
+
+    /// Types a line that prints a mark and more; waits until what is printed is the mark and `answer`.
+    #[track_caller]
+    fn asks(&self, what: &str, answer: &str, line: impl Fn(&str) -> String) {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        // As it is typed it is another word than as it is printed.
+        self.keys(&[&line(&format!("{what}-'{count}'")), "Enter"]);
+        self.wait(&format!("{what}-{count} {answer}"));
+    }
+
+    /// Waits until dynosim has the terminal, key by key.
+    #[track_caller]
+    fn wait_taken(&self) {
+        let began = Instant::now();
+        loop {
+            let pane = self.tmux(&["display-message", "-p", "#{pane_tty} #{pane_current_command}"]);
+            let (tty, program) = pane.trim().split_once(' ').unwrap();
+            let state = Command::new("stty").args(["-a", "-F", tty]).output().unwrap();
+            if program == "dynosim" && String::from_utf8_lossy(&state.stdout).contains("-icanon") {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "nobody takes the terminal:\n{}", self.lines().join("\n"));
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     fn clear(&self) {
@@ -109,10 +146,8 @@ impl Screen {
     /// Whether the shell has its terminal back as it was.
     #[track_caller]
     pub(crate) fn is_as_before(&self) {
-        self.keys(&["stty -a | grep -cE '(^| )icanon.*|[^-]echo ' ; echo state $?", "Enter"]);
-        self.wait("state 0");
-        self.keys(&["stty -a | grep -qE -- '-icanon|-echo ' ; echo raw $?", "Enter"]);
-        self.wait("raw 1");
+        self.asks("kept", "0", |mark| format!("stty -a | grep -qE '(^| )icanon.*|[^-]echo ' ; echo {mark} $?"));
+        self.asks("raw", "1", |mark| format!("stty -a | grep -qE -- '-icanon|-echo ' ; echo {mark} $?"));
     }
 }
 
@@ -229,11 +264,11 @@ fn ctrl_z_gives_the_terminal_back_and_fg_takes_it_again() {
     screen.wait("Stopped");
     screen.is_as_before();
     screen.keys(&["fg", "Enter"]);
-    std::thread::sleep(Duration::from_secs(1));
+    screen.wait_taken();
     screen.keys(&["s"]);
     screen.wait_last("scale (web=1):");
     screen.keys(&["Escape"]);
-    std::thread::sleep(Duration::from_millis(700));
+    screen.wait_gone("scale (web=1):");
     assert_eq!(get(&project), "HTTP/1.1 200 OK");
     // Ctrl-\ ends at once; what it leaves, the next command removes.
     screen.keys(&["C-\\"]);
@@ -338,7 +373,7 @@ fn ps_exec_is_a_shell_with_a_terminal_that_knows_its_size() {
     up.ready();
     let screen = Screen::of(&project, "exec");
     screen.dynosim("ps:exec web.1");
-    std::thread::sleep(Duration::from_secs(1));
+    screen.wait_taken();
     screen.keys(&["echo $DYNO $TERM; stty size; tty", "Enter"]);
     let shown = screen.wait("web.1 ");
     assert!(
@@ -347,8 +382,7 @@ fn ps_exec_is_a_shell_with_a_terminal_that_knows_its_size() {
     );
     screen.wait("40 100");
     screen.tmux(&["resize-window", "-x", "90", "-y", "30"]);
-    std::thread::sleep(Duration::from_millis(500));
-    screen.keys(&["stty size", "Enter"]);
+    screen.keys(&["until stty size | grep 30.90; do sleep 0.1; done", "Enter"]);
     screen.wait("30 90");
     screen.keys(&["exit 5", "Enter"]);
     screen.ended_with(5);

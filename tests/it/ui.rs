@@ -62,16 +62,22 @@ fn boxed(text: &str) -> String {
     format!("{}\n", lines.join("\n"))
 }
 
-/// Compares with what is kept; with `DYNOSIM_CAPTURES=write` keeps it.
+/// Waits until the screen, as `part` reads it, is what is kept; with `DYNOSIM_CAPTURES=write` keeps it once it has `words`.
 #[track_caller]
-fn expect(seen: &str, name: &str) {
-    let seen = normal(seen);
+fn expect(screen: &Screen, words: &[&str], part: fn(&str) -> String, name: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/ui").join(format!("{name}.txt"));
+    let mut seen = normal(&part(&wait(screen, words)));
     if std::env::var_os("DYNOSIM_CAPTURES").is_some_and(|what| what == "write") {
         std::fs::write(&file, &seen).unwrap();
     }
     let kept = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(seen == kept, "{name}: expected\n{kept}\nseen\n{seen}");
+    // What is on the screen may be drawn by half.
+    let began = Instant::now();
+    while seen != kept {
+        assert!(began.elapsed() < PATIENCE, "{name}: expected\n{kept}\nseen\n{seen}");
+        std::thread::sleep(Duration::from_millis(50));
+        seen = normal(&part(&shown(screen)));
+    }
 }
 
 fn status(project: &Project) -> String {
@@ -112,7 +118,7 @@ fn the_screen_shows_the_app_and_its_keys_steer_it() {
     wait(&screen, &["&State changed|at=info"]);
     assert_eq!(status(&project), "HTTP/1.1 200 OK");
     wait(&screen, &["▸ web.1", " 200"]);
-    expect(&wait(&screen, &["heroku[router]: at=info"]), "running");
+    expect(&screen, &["heroku[router]: at=info"], str::to_owned, "running");
     // One more, and back.
     screen.keys(&["+"]);
     wait(&screen, &["now running web=2", "(u undoes it)"]);
@@ -136,7 +142,7 @@ fn the_screen_shows_the_app_and_its_keys_steer_it() {
     screen.keys(&["B"]);
     wait(&screen, &["nothing has changed; no release is made"]);
     screen.keys(&["?"]);
-    expect(&boxed(&wait(&screen, &["Keys"])), "help");
+    expect(&screen, &["Keys"], boxed, "help");
     screen.keys(&["Escape"]);
     project.run(&["down"]).expect_code(0);
     wait(&screen, &["shop is not running"]);
@@ -158,20 +164,18 @@ fn the_terminal_is_as_it_was_after_every_way_out() {
     screen.keys(&["echo what was there before", "Enter"]);
     screen.wait("what was there before");
     screen.dynosim("ui");
-    let seen = wait(&screen, &["shop is not running"]);
-    expect(&seen, "nothing-runs");
-    assert!(!seen.contains("what was there before"));
+    expect(&screen, &["shop is not running"], str::to_owned, "nothing-runs");
     // A small terminal, and a usual one again.
     screen.tmux(&["resize-window", "-x", "40", "-y", "10"]);
-    expect(&wait(&screen, &["with `dynosim up"]), "nothing-runs-small");
+    expect(&screen, &["with `dynosim up"], str::to_owned, "nothing-runs-small");
     screen.tmux(&["resize-window", "-x", "80", "-y", "24"]);
+    expect(&screen, &["shop is not running"], str::to_owned, "nothing-runs");
     // Ctrl-Z leaves the screen, fg comes back to it.
     screen.keys(&["C-z"]);
     screen.wait("Stopped");
     screen.is_as_before();
     screen.keys(&["fg", "Enter"]);
-    let again = wait(&screen, &["shop is not running"]);
-    assert!(!again.contains("Stopped"), "{again}");
+    expect(&screen, &["shop is not running"], str::to_owned, "nothing-runs");
     screen.keys(&["C-c"]);
     screen.ended_with(0);
     screen.is_as_before();

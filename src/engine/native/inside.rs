@@ -4,7 +4,7 @@
 //! command has an init of its own, which ends with the dyno.
 
 use super::plan::{Level, Places, Plan};
-use super::record::{self, Process, Record};
+use super::record::{GuestRecord, Process, Record};
 use super::start::{self, Refused};
 use super::stream::Keyboard;
 use super::{Shared, image};
@@ -20,12 +20,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// No more programs are named.
 const MOST_PROGRAMS: usize = 24;
 /// How often it is looked whether the dyno still runs.
 const PACE: Duration = Duration::from_millis(100);
+/// What was killed ends at once.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A way into the dyno of this record.
 pub(super) fn open(shared: &Arc<Shared>, record: Record) -> Box<dyn Inside> {
@@ -105,17 +107,19 @@ impl Inside for NativeInside {
             Ok(started) => started,
             Err(Refused::Folder(reason) | Refused::Sandbox(reason)) => return Err(image::failed(&doing, &reason)),
         };
+        let init = Process::of(started.init);
+        let keeper = started.keeper.id().and_then(Process::of);
         if self.record.level == Level::Landlock
-            && let Some(guest) = Process::of(started.init)
+            && let (Some(init), Some(keeper)) = (init, keeper)
         {
             // A dyno that has just ended is seen below.
-            let _ = record::write_guest(&self.record.home, guest);
+            let _ = GuestRecord { init, keeper }.write(&self.record.home);
         }
         let keyboard = started.streams.keyboard();
         let (told_end, ended) = watch::channel(None);
         let dyno = self.record.init;
         tokio::spawn(async move {
-            let status = follow(started, dyno, output).await;
+            let status = follow(started, init, dyno, output).await;
             told_end.send_replace(Some(status));
         });
         Ok(Box::new(NativeGuest { keyboard, ended }))
@@ -153,7 +157,7 @@ impl NativeInside {
 }
 
 /// Waits for the command's end, or for the dyno's, which ends it.
-async fn follow(started: start::Started, dyno: Process, output: OutputSink) -> i32 {
+async fn follow(started: start::Started, init: Option<Process>, dyno: Process, output: OutputSink) -> i32 {
     // The init stays as long as this end of its socket is held.
     let start::Started { mut keeper, control, streams, told, .. } = started;
     let carried = tokio::spawn(streams.carry(output));
@@ -168,7 +172,13 @@ async fn follow(started: start::Started, dyno: Process, output: OutputSink) -> i
             status.unwrap_or(137)
         }
         () = gone => {
-            let _ = keeper.kill().await;
+            // The keeper ends what is left of the command, and then itself.
+            if let Some(init) = init {
+                init.kill();
+            }
+            if timeout(PATIENCE, keeper.wait()).await.is_err() {
+                let _ = keeper.kill().await;
+            }
             137
         }
     };

@@ -85,23 +85,33 @@ impl Record {
     }
 }
 
-/// Writes a command in a dyno down, in the dyno's folder, by its init.
-pub(super) fn write_guest(folder: &Path, guest: Process) -> io::Result<()> {
-    fs::write(folder.join(format!("{GUEST}{}", guest.pid)), serde_json::to_vec(&guest)?)
+/// A command in a dyno that the kernel does not end with it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct GuestRecord {
+    /// The root of its tree, and the process that ends once nothing of that tree is left.
+    pub(super) init: Process,
+    pub(super) keeper: Process,
+}
+
+impl GuestRecord {
+    /// Writes it down in the dyno's folder.
+    pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
+        fs::write(folder.join(format!("{GUEST}{}", self.init.pid)), serde_json::to_vec(self)?)
+    }
 }
 
 /// Ends the commands in a dyno that has ended.
 pub(super) async fn end_guests(folder: &Path) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let guests: Vec<Process> = entries
+    let guests: Vec<GuestRecord> = entries
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(GUEST))
         .filter_map(|entry| serde_json::from_slice(&fs::read(entry.path()).ok()?).ok())
         .collect();
     for guest in &guests {
-        guest.kill();
+        guest.init.kill();
     }
     let until = Instant::now() + PATIENCE;
-    while guests.iter().any(|guest| guest.runs()) && Instant::now() < until {
+    while guests.iter().any(|guest| guest.keeper.runs()) && Instant::now() < until {
         sleep(PACE).await;
     }
 }

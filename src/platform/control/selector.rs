@@ -1,6 +1,7 @@
 //! Which dynos a command is about: `web.1`, `web`, `w*`, or all.
 
 use crate::model::dyno::DynoName;
+use crate::model::glob;
 
 /// A choice of dynos.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +22,7 @@ impl Selector {
     pub fn takes(&self, name: &DynoName) -> bool {
         match self {
             Self::All => true,
-            Self::Named(pattern) => {
-                name.process_type.as_str() == pattern || matches(pattern.as_bytes(), name.to_string().as_bytes())
-            }
+            Self::Named(pattern) => name.process_type.as_str() == pattern || glob::matches(pattern, &name.to_string()),
         }
     }
 }
@@ -35,30 +34,6 @@ impl std::fmt::Display for Selector {
             Self::Named(pattern) => f.write_str(pattern),
         }
     }
-}
-
-/// Whether the whole text fits, in time that is linear for each star.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut at, mut from) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while from < text.len() {
-        match pattern.get(at) {
-            Some(b'*') => {
-                star = Some((at + 1, from));
-                at += 1;
-            }
-            Some(byte) if *byte == b'?' || *byte == text[from] => {
-                at += 1;
-                from += 1;
-            }
-            _ => {
-                let Some((after, taken)) = star else { return false };
-                star = Some((after, taken + 1));
-                (at, from) = (after, taken + 1);
-            }
-        }
-    }
-    pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
 #[cfg(test)]
