@@ -1,7 +1,9 @@
 //! Fixes that are certain: what is changed in which file. Nothing is written here.
 
+use super::command::has_extension;
 use super::folder::Folder;
 use crate::diagnostic::SourceFile;
+use crate::manifest::is_yaml;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,10 +40,13 @@ pub enum Change {
 }
 
 impl Fix {
-    /// Bytes of a file replaced.
-    pub(super) fn replace(file: &Arc<SourceFile>, span: Range<usize>, after: &str) -> Self {
-        let before = file.text[span.clone()].to_owned();
-        Self { name: file.name.clone(), real: None, change: Change::Replace { span, before, after: after.to_owned() } }
+    /// Bytes of a file replaced; none where that would spoil a YAML file: `${` has a meaning of its own within `{…}`.
+    pub(super) fn replace(file: &Arc<SourceFile>, span: Range<usize>, after: &str) -> Option<Self> {
+        let before = file.text.get(span.clone())?.to_owned();
+        let change = Change::Replace { span, before, after: after.to_owned() };
+        let yaml = has_extension(&file.name, "yml") || has_extension(&file.name, "yaml");
+        let spoilt = yaml && !fixed(&file.text, &[&change]).is_some_and(|text| is_yaml(&text));
+        (!spoilt).then(|| Self { name: file.name.clone(), real: None, change })
     }
 
     /// LF at the end of every line.

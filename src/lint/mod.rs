@@ -6,6 +6,7 @@
 //! | `scene` | what they look at: images with their Dockerfiles, process types with what they run |
 //! | `run`, `command`, `shell`, `servers` | a command line followed into scripts, and what is known of the servers in it |
 //! | `locate`, `folder`, `sources` | files of the build context; the only reads |
+//! | `listen` | where a program of the project's own listens |
 //! | `hits`, `fix` | what is found, and changes that mend it |
 //! | `ignores`, `settings` | what is let pass, and `dynosim.toml` |
 //!
@@ -17,6 +18,7 @@ mod fix;
 mod folder;
 mod hits;
 mod ignores;
+mod listen;
 mod locate;
 mod rule;
 mod rules;

@@ -159,6 +159,21 @@ fn the_fixes_mend_what_they_promise_to() {
 }
 
 #[test]
+fn what_cannot_be_replaced_without_spoiling_its_file_is_left_to_a_person() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("Dockerfile"), "FROM python:3.12\nCMD x\n").unwrap();
+    let mut seen = Vec::new();
+    for run in ["run: {web: gunicorn -b 0.0.0.0:8000 a}", "run:\n  web: gunicorn -b 0.0.0.0:8000 a"] {
+        let text = format!("build: {{docker: {{web: Dockerfile}}}}\n{run}\n");
+        fs::write(folder.path().join("heroku.yml"), text).unwrap();
+        let found = checked(folder.path());
+        assert_eq!(found.findings[0].rule.id, "D001");
+        seen.push(found.findings[0].fix.is_some());
+    }
+    assert_eq!(seen, [false, true]);
+}
+
+#[test]
 fn numbers_are_unique_in_order_and_never_with_a_gap() {
     let mut ids: Vec<&str> = RULES.iter().map(|rule| rule.id).collect();
     ids.sort_unstable();

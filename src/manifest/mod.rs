@@ -49,3 +49,4 @@ pub use env_file::{EnvReading, EnvReadings, readings as env_readings};
 pub use node::similar;
 pub use project::{EnvFileOption, LoadOptions, Loaded, load};
 pub use survey::{Fact, Go, Java, Language, Node, Php, Python, Ruby, Rust, Site, Stack, Survey, Variable, survey};
+pub use yaml::is_yaml;

@@ -17,6 +17,11 @@ pub(super) fn parse(file: &Arc<SourceFile>) -> Result<Node, Diagnostic> {
     }
 }
 
+/// Whether a text is one YAML document.
+pub fn is_yaml(text: &str) -> bool {
+    serde_saphyr::from_str_with_options::<Spanned<Tree>>(text, options()).is_ok()
+}
+
 /// A manifest is a page of text: a small budget stops alias bombs and deep nesting at once.
 fn options() -> Options {
     let mut aliases = AliasLimits::default();

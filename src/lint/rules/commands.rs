@@ -153,7 +153,7 @@ fn shell_form(image: &Image, process: &Process, entry: &[Word]) -> Option<Fix> {
     let fine = texts.iter().all(|text| !text.is_empty() && text.chars().all(plain));
     let one = &image.docker.instructions[*at];
     let span = one.body_span(0..one.body().trim_end().len());
-    fine.then(|| Fix::replace(&image.file, span, &format!("exec {}", texts.join(" "))))
+    fine.then(|| Fix::replace(&image.file, span, &format!("exec {}", texts.join(" ")))).flatten()
 }
 
 fn no_command(scene: &Scene<'_>, hits: &mut Hits<'_>) {

@@ -118,7 +118,7 @@ fn expose(scene: &Scene<'_>, hits: &mut Hits<'_>) {
         || process.command.as_ref().is_some_and(|command| speaks(&command.command.text))
         || run.scripts.iter().any(|script| speaks(&script.content.file.text))
         || image.mentions("PORT")
-        || mentions_port(&image.folder)
+        || mentions_port(&image.folder, None)
     {
         return;
     }

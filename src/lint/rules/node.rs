@@ -4,10 +4,11 @@ use crate::diagnostic::Severity;
 use crate::lint::command::has_extension;
 use crate::lint::folder::Content;
 use crate::lint::hits::{Hit, Hits};
+use crate::lint::listen::find_listen;
 use crate::lint::locate::locate;
 use crate::lint::rule::{Check, Rule};
 use crate::lint::scene::{Image, Process, Scene};
-use crate::lint::sources::{find_listen, mentions_port};
+use crate::lint::sources::mentions_port;
 
 /// D006
 pub(super) static PORT_NOT_READ: Rule = Rule {
@@ -18,7 +19,7 @@ pub(super) static PORT_NOT_READ: Rule = Rule {
     explanation: "Web runs a program of the project, its file listens on a number, and the word PORT stands nowhere: not in \
         the Dockerfile, the command, its scripts, the app's config vars, nor in any source or configuration of the build \
         context.\n\nThe rule looks at JavaScript, TypeScript, Python and Ruby that is started by name, and only where \
-        the listening line holds a number. It says nothing when there are more sources than it reads.",
+        the listening call holds a number, or a constant of the same file that is one. It says nothing when there are more sources than it reads.",
     source: "R5.2, R10",
     wrong: "// server.js, started by CMD [\"node\", \"server.js\"]\napp.listen(3000)",
     right: "app.listen(process.env.PORT || 3000)",
@@ -34,13 +35,14 @@ fn port_not_read(scene: &Scene<'_>, hits: &mut Hits<'_>) {
         return;
     }
     for content in programs(process, image) {
-        let Some((span, number)) = find_listen(&content) else { continue };
-        if image.mentions("PORT") || mentions_port(&image.folder) {
+        let Some((found, number)) = find_listen(&content) else { continue };
+        let constant = found.constant.as_deref().map(|name| (&content, name));
+        if image.mentions("PORT") || mentions_port(&image.folder, constant) {
             continue;
         }
         hits.push(
             Hit::new(format!("{} listens on port {number}, and nothing of the app reads $PORT", content.file.name))
-                .at(&content.file, span, "a port of its own")
+                .at(&content.file, found.span, "a port of its own")
                 .help(help(&content.path, number)),
         );
     }

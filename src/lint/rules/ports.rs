@@ -5,10 +5,10 @@ use crate::diagnostic::Severity;
 use crate::lint::command::{Arg, Command, dollar_names};
 use crate::lint::fix::Fix;
 use crate::lint::hits::{Hit, Hits};
+use crate::lint::listen::find_loopback;
 use crate::lint::rule::{Check, Rule};
 use crate::lint::scene::{Image, Process, Scene};
 use crate::lint::servers::{Bind, Server};
-use crate::lint::sources::find_loopback;
 
 /// D001
 pub(super) static HARD_CODED_PORT: Rule = Rule {
@@ -125,7 +125,7 @@ fn with_port(command: &Command, arg: &Arg, number: u16) -> Option<Fix> {
         return None;
     }
     let at = arg.span.start + text.find(&written)?;
-    Some(Fix::replace(&command.file, at..at + written.len(), &format!("${{PORT:-{number}}}")))
+    Fix::replace(&command.file, at..at + written.len(), &format!("${{PORT:-{number}}}"))
 }
 
 fn default_port(scene: &Scene<'_>, hits: &mut Hits<'_>) {
@@ -215,19 +215,14 @@ fn loopback_in_source(process: &Process, image: &Image, hits: &mut Hits<'_>) {
         let Some(span) = find_loopback(&content) else { continue };
         let host = content.file.text[span.clone()].to_owned();
         let title = format!("{} listens on {host}, which nobody outside of the dyno reaches", content.file.name);
-        hits.push(
-            Hit::new(title)
-                .at(&content.file, span.clone(), "the loopback address")
-                .help("write 0.0.0.0 in its place")
-                .fix(Some(Fix::replace(&content.file, span, "0.0.0.0"))),
-        );
+        hits.push(Hit::new(title).at(&content.file, span, "the loopback address").help("write 0.0.0.0 in its place"));
     }
 }
 
 fn without_loopback(command: &Command, arg: &Arg, host: &str) -> Option<Fix> {
     let text = command.file.text.get(arg.span.clone())?;
     let at = arg.span.start + text.find(host).filter(|_| text.matches(host).count() == 1)?;
-    Some(Fix::replace(&command.file, at..at + host.len(), "0.0.0.0"))
+    Fix::replace(&command.file, at..at + host.len(), "0.0.0.0")
 }
 
 fn is_proxy(command: &Command) -> bool {
