@@ -83,7 +83,7 @@ pub(super) fn copied(image: &Image, at: usize) -> Option<(Vec<String>, (String, 
 }
 
 /// The folder that counts at an instruction of a stage that is not in the image.
-fn workdir_at(image: &Image, at: usize) -> Option<String> {
+pub(super) fn workdir_at(image: &Image, at: usize) -> Option<String> {
     let stage = image.stages.iter().position(|stage| stage.range.contains(&at))?;
     let (chain, _) = image.docker.chain(&image.stages, stage);
     let mut folder = Some("/".to_owned());

@@ -288,11 +288,11 @@ fn addon_list(reader: &mut Reader, node: &Node) -> Vec<Addon> {
     found
 }
 
-/// Heroku ignores what it does not know here, so a note is all it takes.
+/// A key outside of the schema does nothing that is documented, so a note is all it takes.
 fn unknown(reader: &mut Reader, section: &str, entry: &Entry, known: &[&str]) {
     let path = if section.is_empty() { entry.key.clone() } else { format!("{section}.{}", entry.key) };
     let meant = similar(&entry.key, known).map(|k| format!("; did you mean `{k}`?")).unwrap_or_default();
-    reader.note(&entry.key_span, format!("`{path}` is not a key of app.json{meant}"), "Heroku ignores it");
+    reader.note(&entry.key_span, format!("`{path}` is not a key of app.json{meant}"), "without effect");
     if let Some(finding) = reader.findings.last_mut() {
         finding.code = Some("D054");
     }

@@ -170,9 +170,10 @@ impl Settled {
             return;
         }
         if !is_good_name(name) {
-            let title = format!("{name} is not a good name for a config var");
-            let help = "Heroku asks for letters, digits and `_`, no digit first, not `__` at the start";
-            self.findings.push(at(Diagnostic::warning(title), "set all the same").help(help).code("D048"));
+            let title = format!("Heroku advises against {name} as the name of a config var");
+            let help =
+                "take letters, digits and `_`, no digit first, not `__` at the start: shells read no other names";
+            self.findings.push(at(Diagnostic::warning(title), "set, as Heroku would set it").help(help).code("D048"));
         }
         self.config.set(name, value, origin);
     }

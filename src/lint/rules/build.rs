@@ -1,5 +1,6 @@
 //! What a build on Heroku knows, and what it does not.
 
+use super::files::built_steps;
 use crate::diagnostic::Severity;
 use crate::dockerfile::{Instruction, Pair, names};
 use crate::lint::hits::{Hit, Hits};
@@ -15,7 +16,9 @@ pub(super) static EMPTY_ARG: Rule = Rule {
     severity: Severity::Warning,
     summary: "Heroku passes a build what stands under `build.config` of heroku.yml, and nothing else",
     explanation: "An ARG has no default, is used, and heroku.yml sets no such key under `build.config`: it is empty in Heroku's \
-        build. Config vars are not build args. Give it a default, or a value in heroku.yml (which is in Git: no secrets).",
+        build. Config vars are not build args. Give it a default, or a value in heroku.yml (which is in Git: no secrets).\n\nThe \
+        rule says nothing without a heroku.yml (`container:push --arg` gives what it is told), where a default stands at the \
+        use (`${NAME:-x}`), and where the RUN asks what the variable holds before it uses it.",
     source: "R2 (build.config), R8",
     wrong: "ARG NODE_ENV\nRUN npm run build:$NODE_ENV",
     right: "ARG NODE_ENV=production\nRUN npm run build:$NODE_ENV",
@@ -108,8 +111,16 @@ fn used_after(image: &Image, at: usize, name: &str) -> Option<String> {
         image.docker.instructions.iter().skip(at + 1).filter(|one| !["ARG", "LABEL"].contains(&one.keyword.as_str()));
     later
         .filter(|one| !["CMD", "ENTRYPOINT", "HEALTHCHECK"].contains(&one.keyword.as_str()))
-        .find(|one| uses(one.body()))
+        .find(|one| uses(one.body()) && !is_looked_at(one.body(), name))
         .map(Instruction::shown)
+}
+
+/// Whether a text asks what a variable holds before it uses it: `[ -n "$NAME" ]`, `case $NAME in`.
+fn is_looked_at(text: &str, name: &str) -> bool {
+    shell::commands(text).iter().any(|command| {
+        let asks = command.words.first().is_some_and(|word| ["[", "[[", "test"].contains(&word.text.as_str()));
+        asks && command.words.iter().any(|word| names(&word.text).contains(&name))
+    }) || text.split("case ").skip(1).any(|rest| names(rest.split(" in").next().unwrap_or_default()).contains(&name))
 }
 
 fn unused_config(scene: &Scene<'_>, hits: &mut Hits<'_>) {
@@ -166,7 +177,7 @@ fn config_var(scene: &Scene<'_>, hits: &mut Hits<'_>) {
             .filter(|one| ["ARG", "ENV"].contains(&one.keyword.as_str()))
             .flat_map(|one| one.pairs().into_iter().map(|pair| pair.name.text))
             .collect();
-        for (_, one) in image.steps().filter(|(_, one)| one.keyword == "RUN" && one.heredocs.is_empty()) {
+        for (_, one) in built_steps(image).filter(|(_, one)| one.keyword == "RUN" && one.heredocs.is_empty()) {
             if one.flag("mount").is_some() {
                 continue;
             }

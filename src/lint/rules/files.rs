@@ -1,14 +1,18 @@
 //! Files of the build context: scripts, what is copied and what is left out.
 
+use super::secrets::is_secret;
 use crate::diagnostic::Severity;
 use crate::dockerfile::Instruction;
 use crate::lint::fix::Fix;
 use crate::lint::folder::clean;
 use crate::lint::hits::{Hit, Hits};
-use crate::lint::locate::copied;
+use crate::lint::locate::{copied, workdir_at};
 use crate::lint::rule::{Check, Rule};
 use crate::lint::run::Script;
-use crate::lint::scene::{Image, Scene};
+use crate::lint::scene::{Image, Scene, absolute};
+use crate::lint::sources::named_files;
+use crate::manifest::read_env;
+use crate::model::glob;
 
 /// D024
 pub(super) static CRLF: Rule = Rule {
@@ -66,7 +70,8 @@ pub(super) static DOTENV: Rule = Rule {
     summary: ".env is copied into the image: its secrets are pushed, and a library may read them in place of config vars",
     explanation: "A `.env` lies in the build context, .dockerignore does not leave it out, and a COPY of the image's own stages takes \
         it. Whoever has the image has the secrets, and dotenv libraries load them on Heroku too. Leave it out of the \
-        context.",
+        context.\n\nOf `.env.production` and its kin, and of a `.env` in a folder below, the rule speaks where a value has a \
+        name that says it is a secret: such files often hold what may be seen.",
     source: "R8",
     wrong: "COPY . .                  # .env lies there, .dockerignore does not name it",
     right: "# .dockerignore\n.env",
@@ -197,12 +202,14 @@ fn missing(scene: &Scene<'_>, hits: &mut Hits<'_>) {
                 let say = |label: &str, title: String, help: String| {
                     Hit::new(title).at(&image.file, word.span.clone(), label).help(help)
                 };
-                let Some(path) = clean(written) else {
+                // BuildKit takes `..` at the context's root for the root itself.
+                let path = in_context(written);
+                if path.is_empty() {
+                    continue;
+                }
+                if clean(written).is_none() && !image.folder.exists(&path) {
                     let title = format!("`{written}` lies outside of the build context");
                     hits.push(say("leads out of it", title, "move the Dockerfile up, or the file below it".into()));
-                    continue;
-                };
-                if path.is_empty() {
                     continue;
                 }
                 if image.folder.exists(&path) {
@@ -245,28 +252,48 @@ fn needed_stages(image: &Image) -> Vec<usize> {
     needed
 }
 
-/// A `COPY` of the image's own stages that takes `path` of the context.
-fn taken_by<'i>(image: &'i Image, path: &str) -> Option<&'i Instruction> {
-    image
-        .steps()
-        .filter(|(_, one)| ["COPY", "ADD"].contains(&one.keyword.as_str()) && one.flag("from").is_none())
-        .find_map(|(at, one)| {
-            let (sources, _) = copied(image, at)?;
-            let takes = |source: &String| {
-                let source = clean(source).unwrap_or_default();
-                let whole = source.is_empty() && !sources.iter().any(|source| source.contains('*'));
-                whole || source == path || path.strip_prefix(&source).is_some_and(|rest| rest.starts_with('/'))
-            };
-            sources.iter().any(takes).then_some(one)
-        })
+/// The instructions that a build of the image carries out, with their numbers: its own stages and those it copies from.
+pub(super) fn built_steps(image: &Image) -> impl Iterator<Item = (usize, &Instruction)> {
+    let stages = needed_stages(image).into_iter().map(|stage| image.stages[stage].range.clone());
+    stages.flat_map(|range| range.skip(1).map(|at| (at, &image.docker.instructions[at])))
+}
+
+/// A path as a build looks it up: from the root of the context, which nothing leads out of.
+fn in_context(path: &str) -> String {
+    absolute(path, Some("/")).unwrap_or_default().trim_start_matches('/').to_owned()
+}
+
+/// Whether an instruction copies `path` of the context.
+pub(super) fn takes(image: &Image, at: usize, path: &str) -> bool {
+    let one = &image.docker.instructions[at];
+    if !["COPY", "ADD"].contains(&one.keyword.as_str()) || one.flag("from").is_some() || one.flag("exclude").is_some() {
+        return false;
+    }
+    let Some((sources, _)) = copied(image, at) else { return false };
+    sources.iter().any(|source| {
+        let source = in_context(source);
+        let by_pattern = !path.contains('/') && source.contains(['*', '?']) && glob::matches(&source, path);
+        source.is_empty()
+            || by_pattern
+            || source == path
+            || path.strip_prefix(&source).is_some_and(|rest| rest.starts_with('/'))
+    })
+}
+
+/// Files of the environment in the context that a build would get: `.env` itself, and others that hold a secret.
+fn env_files(image: &Image) -> Vec<String> {
+    let made_up = [".example", ".sample", ".template", ".dist", ".defaults", ".schema", ".test"];
+    let is_env = |name: &str| name == ".env" || name.starts_with(".env.");
+    let named = named_files(&image.folder, |name| is_env(name) && !made_up.iter().any(|end| name.contains(end)));
+    let secret = |path: &str| {
+        let values = image.folder.read(path).and_then(|content| read_env(path, &content.file.text).ok());
+        values.is_some_and(|values| values.iter().any(|(name, value)| is_secret(name, value)))
+    };
+    named.into_iter().filter(|path| path == ".env" || secret(path)).collect()
 }
 
 fn dotenv(scene: &Scene<'_>, hits: &mut Hits<'_>) {
     for image in &scene.images {
-        if !image.folder.exists(".env") || image.folder.is_dir(".env") || image.folder.ignored(".env") {
-            continue;
-        }
-        let Some(one) = taken_by(image, ".env") else { continue };
         // Symfony's .env is a committed file of defaults, which the app reads.
         let composer = image.folder.read("composer.json");
         if composer.is_some_and(|content| content.file.text.contains("\"symfony/")) {
@@ -275,13 +302,34 @@ fn dotenv(scene: &Scene<'_>, hits: &mut Hits<'_>) {
         if image.runs().any(|text| text.contains("rm ") && text.contains(".env")) {
             continue;
         }
-        hits.push(
-            Hit::new(format!("{}.env is copied into the image", image.folder.prefix))
-                .at(&image.file, one.span.clone(), "takes it with the rest")
-                .help("leave it out: a line `.env` in .dockerignore")
-                .fix(Some(Fix::ignored(&image.folder, ".env"))),
-        );
+        let files = env_files(image);
+        for (at, one) in image.steps() {
+            let taken: Vec<&String> = files.iter().filter(|path| takes(image, at, path)).collect();
+            let Some(first) = taken.first() else { continue };
+            let names: Vec<String> = taken.iter().map(|path| format!("{}{path}", image.folder.prefix)).collect();
+            let (verb, lines) = if taken.len() == 1 { ("is", "a line") } else { ("are", "lines") };
+            let patterns: Vec<String> = taken.iter().map(|path| format!("`{path}`")).collect();
+            hits.push(
+                Hit::new(format!("{} {verb} copied into the image", names.join(", ")))
+                    .at(&image.file, one.span.clone(), "takes it with the rest")
+                    .help(format!("leave it out: {lines} {} in .dockerignore", patterns.join(", ")))
+                    .fix(Some(Fix::ignored(&image.folder, first))),
+            );
+            break;
+        }
     }
+}
+
+/// Whether a command installs Node's packages in the folder it runs in.
+fn installs(text: &str) -> bool {
+    let words = ["npm ci", "npm install", "npm i", "yarn install", "pnpm install", "pnpm i", "yarn"];
+    !text.contains("cd ")
+        && text.split(['&', ';', '|', '\n']).map(str::trim).any(|part| {
+            let command = words
+                .iter()
+                .any(|word| part.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with(" -")));
+            command && !part.contains(" -g") && !part.contains("--global") && !part.contains("--prefix")
+        })
 }
 
 fn host_modules(scene: &Scene<'_>, hits: &mut Hits<'_>) {
@@ -289,25 +337,26 @@ fn host_modules(scene: &Scene<'_>, hits: &mut Hits<'_>) {
         if !image.folder.is_dir("node_modules") || image.folder.ignored("node_modules") {
             continue;
         }
-        let installs = |text: &str| {
-            ["npm ci", "npm install", "npm i ", "yarn install", "yarn --", "pnpm install", "pnpm i "]
-                .iter()
-                .any(|word| text.contains(word))
-                || text.trim_end().ends_with("yarn")
-        };
-        let installed = image.steps().position(|(_, one)| one.keyword == "RUN" && installs(&image.whole(one)));
-        let Some(one) = taken_by(image, "node_modules") else { continue };
-        let copied = image.steps().position(|(_, other)| other.span == one.span);
-        // What is installed after the copy replaces it.
-        if installed.is_none() || installed > copied {
-            continue;
+        for stage in needed_stages(image) {
+            let (chain, _) = image.docker.chain(&image.stages, stage);
+            let steps: Vec<usize> = chain.iter().flat_map(|one| image.stages[*one].range.clone().skip(1)).collect();
+            let one = |at: usize| &image.docker.instructions[at];
+            let runs =
+                |at: usize| one(at).keyword == "RUN" && installs(image.whole(one(at)).trim_start_matches("RUN "));
+            let Some(installed) = steps.iter().rposition(|at| runs(*at)) else { continue };
+            let folder = workdir_at(image, steps[installed]);
+            let over = |at: &&usize| {
+                takes(image, **at, "node_modules") && copied(image, **at).is_some_and(|(_, (to, _))| Some(to) == folder)
+            };
+            // What is installed after the copy replaces it.
+            let Some(at) = steps[installed..].iter().find(over) else { continue };
+            hits.push(
+                Hit::new("node_modules of this machine is copied over what the build installed")
+                    .at(&image.file, one(*at).span.clone(), "takes it with the rest")
+                    .help("leave it out: a line `node_modules` in .dockerignore")
+                    .fix(Some(Fix::ignored(&image.folder, "node_modules"))),
+            );
         }
-        hits.push(
-            Hit::new("node_modules of this machine is copied over what the build installed")
-                .at(&image.file, one.span.clone(), "takes it with the rest")
-                .help("leave it out: a line `node_modules` in .dockerignore")
-                .fix(Some(Fix::ignored(&image.folder, "node_modules"))),
-        );
     }
 }
 

@@ -82,9 +82,10 @@ rule!(
     "config-name",
     Warning,
     "Heroku asks for names of letters, digits and `_`, that begin with no digit and not with `__`",
-    "A config var has a name outside of what Heroku documents. Shells cannot read such a variable either.",
+    "A config var has a name outside of what Heroku documents. Heroku takes it all the same, and so does dynosim; but a shell \
+     cannot read a variable with a dot in its name, and names with `__` in front are kept for the platform.",
     "R8",
-    ".env: MY-KEY=1",
+    ".env: MY.KEY=1",
     ".env: MY_KEY=1",
     None
 );
@@ -162,9 +163,9 @@ rule!(
     "D054",
     "app-json",
     Warning,
-    "Heroku reads app.json when an app or a review app is made, and refuses what is not in its schema",
-    "app.json is no JSON, has an unknown key, a value of another kind than the schema's, or a formation for a type that the app \
-     does not have.",
+    "Heroku reads app.json when an app or a review app is made: what its schema does not have does nothing, or is refused",
+    "app.json is no JSON, or has a value of another kind than the schema's: Heroku refuses that. Or it has a key that the schema \
+     does not know (a slip of the pen, most likely), or a formation for a type that the app does not have: that does nothing.",
     "R4",
     "app.json: {\"enviroments\": {}}",
     "app.json: {\"environments\": {}}",

@@ -1,11 +1,13 @@
 //! Secrets that would be read by whoever has the image or the repository.
 
+use super::files::takes;
 use crate::diagnostic::{Severity, SourceFile};
 use crate::dockerfile::{expand, names};
 use crate::lint::hits::{Hit, Hits};
 use crate::lint::locate::copied;
 use crate::lint::rule::{Check, Rule, Said};
-use crate::lint::scene::Scene;
+use crate::lint::scene::{Image, Scene};
+use crate::lint::sources::named_files;
 use crate::model::image::ImageFacts;
 use regex::Regex;
 use std::ops::Range;
@@ -51,7 +53,8 @@ pub(super) static KEY_FILE: Rule = Rule {
     severity: Severity::Warning,
     summary: "a private key is copied into the image: whoever can pull it can read it",
     explanation: "A COPY of the deployed stages names a private key or a file of credentials (id_rsa, *.pem, *.key, \
-        service-account.json, .npmrc, .netrc), and the file holds one. Give it as a config var and write it to /tmp at the \
+        service-account.json, .npmrc, .netrc), or takes one with its folder, and the file holds one. What lies there for \
+        tests is not meant. Give it as a config var and write it to /tmp at the \
         start, or to the build as a BuildKit secret.",
     source: "R8",
     wrong: "COPY id_rsa /app/.ssh/id_rsa",
@@ -73,6 +76,11 @@ fn is_secret_name(name: &str) -> bool {
         "LIFETIME",
     ];
     (says || key) && !about.iter().any(|word| parts.contains(word))
+}
+
+/// Whether a variable holds a secret, by its name, and by a value that is not plainly made up.
+pub(super) fn is_secret(name: &str, value: &str) -> bool {
+    is_secret_name(name) && !is_made_up(value)
 }
 
 /// Whether a value is plainly not the real one.
@@ -168,7 +176,7 @@ fn in_build(scene: &Scene<'_>, hits: &mut Hits<'_>) {
     }
 }
 
-fn used_by_run(image: &crate::lint::scene::Image, at: usize, name: &str) -> bool {
+fn used_by_run(image: &Image, at: usize, name: &str) -> bool {
     image
         .steps()
         .filter(|(later, one)| *later > at && one.keyword == "RUN")
@@ -176,12 +184,8 @@ fn used_by_run(image: &crate::lint::scene::Image, at: usize, name: &str) -> bool
 }
 
 fn in_image(image: &ImageFacts) -> Option<Said> {
-    let found: Vec<&str> = image
-        .env
-        .iter()
-        .filter(|(name, value)| is_secret_name(name) && !is_made_up(value))
-        .map(|(name, _)| name.as_str())
-        .collect();
+    let found: Vec<&str> =
+        image.env.iter().filter(|(name, value)| is_secret(name, value)).map(|(name, _)| name.as_str()).collect();
     (!found.is_empty()).then(|| Said {
         title: format!("holds a value for {}, by the name a secret", found.join(", ")),
         help: "take it out of the Dockerfile and set it with `heroku config:set`".into(),
@@ -214,33 +218,54 @@ fn literal(scene: &Scene<'_>, hits: &mut Hits<'_>) {
     }
 }
 
+/// Names under which programs keep keys and sign-ins.
+const KEPT: &[&str] = &["id_rsa", "id_ed25519", "id_ecdsa", ".npmrc", ".netrc", "_netrc", ".pypirc"];
+
 fn key_file(scene: &Scene<'_>, hits: &mut Hits<'_>) {
-    let names = ["id_rsa", "id_ed25519", "id_ecdsa", ".npmrc", ".netrc", "_netrc", ".pypirc"];
     for image in &scene.images {
+        let of_key = |path: &str| [".pem", ".key", ".p12"].iter().any(|end| path.ends_with(end));
+        let for_tests = |path: &str| {
+            ["test", "spec", "fixture", "example", "sample", "demo", "doc"].iter().any(|word| path.contains(word))
+        };
+        let kept = |name: &str| KEPT.contains(&name) || of_key(name);
+        let all: Vec<String> = named_files(&image.folder, kept)
+            .into_iter()
+            .filter(|path| !for_tests(&path.to_ascii_lowercase()) && holds_secret(image, path))
+            .collect();
         for (at, one) in image
             .steps()
             .filter(|(_, one)| ["COPY", "ADD"].contains(&one.keyword.as_str()) && one.flag("from").is_none())
         {
             let (Some((sources, _)), Some(words)) = (copied(image, at), one.paths()) else { continue };
+            let mut said = false;
             for (source, word) in sources.iter().zip(&words) {
-                let name = source.rsplit('/').next().unwrap_or_default();
-                let ends = [".pem", ".key", ".p12", ".json"].iter().any(|end| name.ends_with(end));
-                if !names.contains(&name) && !ends {
-                    continue;
+                let path = source.trim_start_matches("./");
+                let name = path.rsplit('/').next().unwrap_or_default();
+                if (KEPT.contains(&name) || of_key(name) || name.ends_with(".json")) && holds_secret(image, path) {
+                    hits.push(copied_key(image, path, word.span.clone()));
+                    said = true;
                 }
-                let Some(content) = image.folder.read(source.trim_start_matches("./")) else { continue };
-                let text = &content.file.text;
-                let secret = text.contains("PRIVATE KEY-----") || text.contains("\"private_key\"") || holds_token(text);
-                if secret {
-                    hits.push(
-                        Hit::new(format!("{} holds a secret and is copied into the image", content.file.name))
-                            .at(&image.file, word.span.clone(), "stays in a layer, even when a later step removes it")
-                            .help("give it as a config var, or to the build as a BuildKit secret (`RUN --mount=type=secret`)"),
-                    );
-                }
+            }
+            let with_the_rest = all.iter().find(|path| takes(image, at, path));
+            if let Some(path) = with_the_rest.filter(|_| !said) {
+                hits.push(copied_key(image, path, one.span.clone()));
             }
         }
     }
+}
+
+fn copied_key(image: &Image, path: &str, span: Range<usize>) -> Hit {
+    Hit::new(format!("{}{path} holds a secret and is copied into the image", image.folder.prefix))
+        .at(&image.file, span, "stays in a layer, even when a later step removes it")
+        .help("leave it out by .dockerignore; give it as a config var, or to the build as a BuildKit secret (`RUN --mount=type=secret`)")
+}
+
+/// Whether a file that a build would get holds a private key or a sign-in.
+fn holds_secret(image: &Image, path: &str) -> bool {
+    image.folder.read(path).is_some_and(|content| {
+        let text = &content.file.text;
+        text.contains("PRIVATE KEY-----") || text.contains("\"private_key\"") || holds_token(text)
+    })
 }
 
 /// A sign-in of npm or netrc with a value of its own.
