@@ -81,7 +81,7 @@ pub(super) fn of_text(text: &str, origin: &Origin, values: &mut Values, script: 
     let mut found = Vec::new();
     let simple = shell::commands(text);
     let mut tested = false;
-    for one in &simple {
+    for (at, one) in simple.iter().enumerate() {
         let conditional = one.before == Join::Or || (one.before == Join::And && tested);
         let sure = one.depth == 0 && !one.condition && !conditional;
         let arg = |word: &ShellWord, values: &Values| Arg {
@@ -89,7 +89,13 @@ pub(super) fn of_text(text: &str, origin: &Origin, values: &mut Values, script: 
             span: origin.span(word.range.clone()),
             literal: word.literal,
         };
+        let words = |values: &Values| one.words.iter().map(|word| arg(word, values)).collect::<Vec<Arg>>();
+        // `PORT=1 program $PORT` is told the platform's port, and what follows it is too.
+        let early = one.assigns.iter().any(|(name, _)| name == "PORT").then(|| words(values));
         for (name, value) in &one.assigns {
+            if name == "PORT" && !one.words.is_empty() && at + 1 < simple.len() {
+                continue;
+            }
             // What is decided at run time is known to nobody.
             let value = arg(value, values).text;
             let told = dollar_names(&value).contains(&"PORT") && !value.contains("$(");
@@ -99,7 +105,7 @@ pub(super) fn of_text(text: &str, origin: &Origin, values: &mut Values, script: 
                 values.remove(name);
             }
         }
-        let args: Vec<Arg> = one.words.iter().map(|word| arg(word, values)).collect();
+        let args = early.unwrap_or_else(|| words(values));
         if matches!(args.first().map(|arg| arg.text.as_str()), Some("export" | "readonly" | "local")) {
             for arg in &args[1..] {
                 if let Some((name, value)) = arg.text.split_once('=') {
@@ -149,7 +155,7 @@ pub(super) fn dollar_names(text: &str) -> Vec<&str> {
     crate::dockerfile::names(text)
 }
 
-/// The text with known variables replaced; `PORT` is never known.
+/// The text with known variables replaced; `PORT` is known only where the command line gives it a value of its own.
 pub(super) fn replaced(text: &str, values: &Values) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -157,7 +163,7 @@ pub(super) fn replaced(text: &str, values: &Values) -> String {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
         let (used, name) = simple_reference(rest);
-        match name.filter(|name| *name != "PORT").and_then(|name| values.get(name)) {
+        match name.and_then(|name| values.get(name)).filter(|value| name != Some("PORT") || !value.contains('$')) {
             Some(value) => out.push_str(value),
             None => out.push_str(&rest[..used]),
         }
@@ -260,6 +266,8 @@ impl Command {
         let (at, name) = self.program();
         let apache = ["-D", "-k"].iter().any(|flag| self.args[at..].iter().any(|arg| arg.text == *flag));
         let name = if name == "httpd" && busybox && !apache { "busybox httpd" } else { name };
+        let alone = self.args.get(at + 1).is_none_or(|arg| arg.text.starts_with('-'));
+        let name = if name == "vite" && alone { "vite dev" } else { name };
         SERVERS.iter().find_map(|server| {
             let named = server.names.iter().any(|known| match known.split_once(' ') {
                 _ if *known == name => true,

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `rule`, `rules` | what a rule is; the rules, one small piece each |
 //! | `scene` | what they look at: images with their Dockerfiles, process types with what they run |
-//! | `run`, `command`, `shell`, `servers` | a command line followed into scripts, and what is known of the servers in it |
+//! | `run`, `command`, `shell`, `servers`, `told` | a command line followed into scripts, and what is known of the servers in it |
 //! | `locate`, `folder`, `sources` | files of the build context; the only reads |
 //! | `listen` | where a program of the project's own listens |
 //! | `hits`, `fix` | what is found, and changes that mend it |
@@ -30,6 +30,7 @@ mod shell;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub use fix::{Change, Fix, fixed};
 pub use hits::Finding;

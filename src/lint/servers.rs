@@ -20,6 +20,33 @@ pub(super) struct Server {
     pub(super) told_by: &'static [&'static str],
     /// Options that put it into the background.
     pub(super) background: &'static [&'static str],
+    /// Variables that tell it a port where its command does not, and how to mend one that is a number.
+    pub(super) by_env: &'static [(&'static str, Told, &'static str)],
+    /// The file of its own that tells it one.
+    pub(super) config: Option<Config>,
+}
+
+/// What the value of a variable is to a server.
+#[derive(Clone, Copy)]
+pub(super) enum Told {
+    /// A port.
+    Port,
+    /// `host:port`, or a URL with both.
+    Bind,
+    /// Options, as its command could have them.
+    Options,
+}
+
+/// A file that a server reads at its start.
+pub(super) struct Config {
+    /// Options that name it.
+    pub(super) flags: &'static [&'static str],
+    /// Where it lies else.
+    pub(super) default: &'static str,
+    /// Finds where it says to listen.
+    pub(super) pattern: &'static str,
+    /// How to mend a number there.
+    pub(super) help: &'static str,
 }
 
 const PLAIN: Server = Server {
@@ -32,7 +59,12 @@ const PLAIN: Server = Server {
     default_loopback: false,
     told_by: &[],
     background: &[],
+    by_env: &[],
+    config: None,
 };
+
+const ASP_NET: &str = "take it out, and set it where $PORT is known: `CMD ASPNETCORE_URLS=http://*:$PORT dotnet …`";
+const VITE: &[&str] = &["vite.config.js", "vite.config.ts", "vite.config.mjs", "vite.config.mts"];
 
 /// All that are known.
 pub(super) const SERVERS: &[Server] = &[
@@ -41,6 +73,13 @@ pub(super) const SERVERS: &[Server] = &[
         bind: &["-b", "--bind"],
         told_by: &["GUNICORN_CMD_ARGS"],
         background: &["-D", "--daemon"],
+        by_env: &[("GUNICORN_CMD_ARGS", Told::Options, "take the address out: gunicorn listens on $PORT by itself")],
+        config: Some(Config {
+            flags: &["-c", "--config"],
+            default: "gunicorn.conf.py",
+            pattern: r#"(?m)^bind[ \t]*=[ \t]*\[?["']([^"'\n]*)["']"#,
+            help: "take the line out: gunicorn listens on 0.0.0.0:$PORT by itself",
+        }),
         ..PLAIN
     },
     Server {
@@ -50,8 +89,12 @@ pub(super) const SERVERS: &[Server] = &[
         default_port: Some(8000),
         default_loopback: true,
         told_by: &["UVICORN_PORT", "UVICORN_HOST", "--uds", "--fd", "--env-file"],
+        by_env: &[("UVICORN_PORT", Told::Port, "take it out, and let the command say `--port $PORT`")],
         ..PLAIN
     },
+    // Without a port it reads $PORT, but only since its version of September 2025.
+    Server { names: &["fastapi run"], port: &["--port"], host: &["--host"], ..PLAIN },
+    Server { names: &["fastapi dev"], port: &["--port"], host: &["--host"], default_loopback: true, ..PLAIN },
     Server {
         names: &["hypercorn"],
         bind: &["-b", "--bind"],
@@ -85,6 +128,7 @@ pub(super) const SERVERS: &[Server] = &[
         default_port: Some(5000),
         default_loopback: true,
         told_by: &["FLASK_RUN_PORT", "FLASK_RUN_HOST"],
+        by_env: &[("FLASK_RUN_PORT", Told::Port, "take it out, and let the command say `--port $PORT`")],
         ..PLAIN
     },
     Server {
@@ -101,6 +145,7 @@ pub(super) const SERVERS: &[Server] = &[
         host: &["--server.address"],
         default_port: Some(8501),
         told_by: &["STREAMLIT_SERVER_PORT", ".streamlit/config.toml"],
+        by_env: &[("STREAMLIT_SERVER_PORT", Told::Port, "take it out, and let the command say `--server.port $PORT`")],
         ..PLAIN
     },
     Server {
@@ -110,6 +155,7 @@ pub(super) const SERVERS: &[Server] = &[
         default_port: Some(8000),
         default_loopback: true,
         told_by: &["GRANIAN_PORT", "GRANIAN_HOST"],
+        by_env: &[("GRANIAN_PORT", Told::Port, "take it out, and let the command say `--port $PORT`")],
         ..PLAIN
     },
     Server { names: &["uwsgi"], bind: &["--http", "--http-socket"], background: &["-d", "--daemonize"], ..PLAIN },
@@ -125,6 +171,12 @@ pub(super) const SERVERS: &[Server] = &[
         port: &["-p", "--port"],
         bind: &["-b", "--bind"],
         background: &["-d", "--daemon"],
+        config: Some(Config {
+            flags: &["-C", "--config"],
+            default: "config/puma.rb",
+            pattern: r#"(?m)^[ \t]*(?:port[ \t(]+|bind[ \t(]+["'])([0-9]+|tcp://[^"'\n]*)"#,
+            help: "write `port ENV.fetch(\"PORT\", 3000)`",
+        }),
         ..PLAIN
     },
     Server {
@@ -160,7 +212,22 @@ pub(super) const SERVERS: &[Server] = &[
         told_by: &["angular.json"],
         ..PLAIN
     },
-    Server { names: &["vite preview"], port: &["--port"], host: &["--host"], ..PLAIN },
+    Server {
+        names: &["vite preview"],
+        port: &["--port"],
+        host: &["--host"],
+        default_port: Some(4173),
+        told_by: VITE,
+        ..PLAIN
+    },
+    Server {
+        names: &["vite dev", "vite serve"],
+        port: &["--port"],
+        host: &["--host"],
+        default_port: Some(5173),
+        told_by: VITE,
+        ..PLAIN
+    },
     Server { names: &["json-server"], port: &["-p", "--port"], host: &["-H", "--host"], ..PLAIN },
     Server { names: &["php -S"], positional: true, ..PLAIN },
     Server {
@@ -173,7 +240,13 @@ pub(super) const SERVERS: &[Server] = &[
         ..PLAIN
     },
     Server { names: &["java"], port: &["-Dserver.port", "--server.port", "-Dquarkus.http.port"], ..PLAIN },
-    Server { names: &["dotnet"], bind: &["--urls"], ..PLAIN },
+    Server {
+        names: &["dotnet"],
+        bind: &["--urls"],
+        told_by: &["ASPNETCORE_URLS", "ASPNETCORE_HTTP_PORTS", "DOTNET_URLS", "URLS", "appsettings.json"],
+        by_env: &[("ASPNETCORE_URLS", Told::Bind, ASP_NET), ("ASPNETCORE_HTTP_PORTS", Told::Port, ASP_NET)],
+        ..PLAIN
+    },
     Server { names: &["ttyd"], port: &["-p", "--port"], ..PLAIN },
     Server { names: &["caddy file-server"], bind: &["--listen", "-l"], ..PLAIN },
     // BusyBox's; Apache's program of the same name takes none of these.

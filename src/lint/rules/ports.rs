@@ -2,13 +2,15 @@
 
 use super::node::programs;
 use crate::diagnostic::Severity;
-use crate::lint::command::{Arg, Command, dollar_names};
+use crate::lint::command::{Arg, Command, dollar_names, has_extension};
 use crate::lint::fix::Fix;
 use crate::lint::hits::{Hit, Hits};
 use crate::lint::listen::find_loopback;
 use crate::lint::rule::{Check, Rule};
 use crate::lint::scene::{Image, Process, Scene};
 use crate::lint::servers::{Bind, Server};
+use crate::lint::sources::mentions_port;
+use crate::lint::told::{build_arg, elsewhere, file_tells, own_port};
 
 /// D001
 pub(super) static HARD_CODED_PORT: Rule = Rule {
@@ -21,7 +23,8 @@ pub(super) static HARD_CODED_PORT: Rule = Rule {
         `docker run -p 8000:8000` used. `${PORT:-8000}` keeps that and listens where Heroku asks.\n\nThe rule knows the \
         options of common servers (gunicorn, uvicorn, puma, rails, next, php -S, httpd, …), follows scripts of the \
         project and `npm start`, and says nothing where a variable decides or where another server of the same command \
-        listens on $PORT.",
+        listens on $PORT. It looks into what tells a server its port otherwise: `ENV` (UVICORN_PORT, ASPNETCORE_URLS, …), \
+        gunicorn.conf.py, config/puma.rb, and a PORT that the command line sets itself.",
     source: "R5.2, R10, R1.3",
     wrong: "CMD gunicorn --bind 0.0.0.0:8000 app:app",
     right: "CMD gunicorn --bind 0.0.0.0:${PORT:-8000} app:app",
@@ -36,7 +39,8 @@ pub(super) static DEFAULT_PORT: Rule = Rule {
     severity: Severity::Error,
     summary: "a server that is told no port listens on its own, where Heroku's router never asks (R10)",
     explanation: "The server of web is started without a port and does not read $PORT by itself: uvicorn, hypercorn and \
-        daphne take 8000, flask 5000, streamlit 8501. gunicorn, puma, rails and next read $PORT and are not meant.\n\n\
+        daphne take 8000, flask 5000, streamlit 8501, Vite 5173, ASP.NET's images 8080. gunicorn, puma, rails and next read \
+        $PORT and are not meant. Or its port is a build arg (ARG), which is empty when a dyno runs.\n\n\
         The rule says nothing where a variable or a file of the server's own may tell it a port.",
     source: "R5.2, R10",
     wrong: "CMD uvicorn main:app --host 0.0.0.0",
@@ -76,7 +80,9 @@ fn servers<'s>(process: &'s Process, image: &Image) -> Vec<Started<'s>> {
 /// Whether something of it listens where Heroku asks, as far as can be seen.
 fn listens_well(process: &Process, image: &Image) -> bool {
     let by_variable = |(_, _, _, binds): &Started<'_>| {
-        binds.iter().any(|(bind, _)| bind.port.as_ref().is_some_and(|port| port.contains('$')))
+        binds.iter().any(|(bind, _)| {
+            bind.port.as_ref().is_some_and(|port| port.contains('$') && build_arg(process, image, port).is_none())
+        })
     };
     servers(process, image).iter().any(by_variable)
         || process.run.commands.iter().any(|command| {
@@ -92,19 +98,37 @@ pub(super) fn literal_ports(scene: &Scene<'_>, hits: &mut Hits<'_>, low: bool) {
     if listens_well(process, image) {
         return;
     }
-    for (command, server, _, binds) in servers(process, image) {
-        let told = binds.iter().filter(|(bind, _)| bind.port.is_some());
+    let title = |name: &str, number: u16| {
+        if low {
+            format!("web's {name} listens on port {number}, which only root may bind")
+        } else {
+            format!("web's {name} listens on port {number}, whatever $PORT is")
+        }
+    };
+    let meant = |number: u16| (number < 1024) == low && number != 0;
+    let own = own_port(process).filter(|_| !process.run.commands.iter().any(is_proxy));
+    if let Some((file, span, number)) = own.as_ref().filter(|(.., number)| meant(*number)) {
+        hits.push(
+            Hit::new(title("command", *number))
+                .at(file, span.clone(), "takes the place of the platform's")
+                .help(format!("take it out, or write `PORT=${{PORT:-{number}}}`")),
+        );
+    }
+    for (command, server, at, binds) in servers(process, image) {
+        let name = server.names[0];
+        let told: Vec<_> = binds.iter().filter(|(bind, _)| bind.port.is_some()).collect();
+        if told.is_empty()
+            && let Some(fixed) = elsewhere(process, image, command, server, at).filter(|fixed| meant(fixed.number))
+        {
+            let hit = Hit::new(title(name, fixed.number)).at(&fixed.file, fixed.span, "a port of its own");
+            hits.push(hit.help(fixed.help));
+        }
         for (bind, arg) in told {
             let Some(number) = bind.port.as_ref().and_then(|port| port.parse::<u16>().ok()) else { continue };
-            if (number < 1024) != low || number == 0 {
+            if !meant(number) || own.as_ref().is_some_and(|(.., own)| *own == number) {
                 continue;
             }
-            let name = server.names[0];
-            let title = if low {
-                format!("web's {name} listens on port {number}, which only root may bind")
-            } else {
-                format!("web's {name} listens on port {number}, whatever $PORT is")
-            };
+            let title = title(name, number);
             let help = format!("let it listen on $PORT: `${{PORT:-{number}}}` in place of `{number}`");
             let exec =
                 if arg.literal { "; an exec form replaces no variables, so write CMD in shell form" } else { "" };
@@ -134,16 +158,26 @@ fn default_port(scene: &Scene<'_>, hits: &mut Hits<'_>) {
         return;
     }
     for (command, server, at, binds) in servers(process, image) {
-        let Some(port) = server.default_port else { continue };
+        let name = server.names[0];
+        let arg = binds.iter().find_map(|(bind, arg)| Some((build_arg(process, image, bind.port.as_ref()?)?, arg)));
+        if let Some((variable, arg)) = arg.filter(|(variable, _)| scene.loaded.app.config.get(variable).is_none()) {
+            hits.push(
+                Hit::new(format!("web's {name} is told the port ${variable}, a build arg: no dyno has it"))
+                    .at(&command.file, arg.span.clone(), "empty when it runs")
+                    .help("write $PORT in its place; an ARG is there only while the image is built"),
+            );
+            continue;
+        }
+        let Some(port) = server.default_port.or_else(|| port_of_base(command, image)) else { continue };
         if binds.iter().any(|(bind, _)| bind.port.is_some()) || told_otherwise(command, server, at, scene, image) {
             continue;
         }
-        let name = server.names[0];
         let option = server.port.last().or(server.bind.last()).copied();
         let help = match (option, name) {
             (Some(option), _) if server.port.is_empty() => format!("add `{option} 0.0.0.0:$PORT`"),
             (Some(option), _) => format!("add `{option} $PORT`"),
             (None, "http.server") => "add $PORT as its argument".to_owned(),
+            (None, "dotnet") => "set it at the start: `CMD ASPNETCORE_URLS=http://*:$PORT dotnet …`".to_owned(),
             (None, _) => "add 0.0.0.0:$PORT as its argument".to_owned(),
         };
         hits.push(
@@ -154,11 +188,22 @@ fn default_port(scene: &Scene<'_>, hits: &mut Hits<'_>) {
     }
 }
 
+/// The port of ASP.NET's own images, where nothing of the app speaks of another.
+fn port_of_base(command: &Command, image: &Image) -> Option<u16> {
+    let base = image.base.as_ref().filter(|base| base.name == "mcr.microsoft.com/dotnet/aspnet")?;
+    let app = command.program().1 == "dotnet" && command.args.iter().any(|arg| has_extension(&arg.text, "dll"));
+    if !app || image.mentions("PORT") || mentions_port(&image.folder, None) {
+        return None;
+    }
+    let major = base.tag.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    Some(if major.is_some_and(|major| major < 8) { 80 } else { 8080 })
+}
+
 /// Whether a variable, a file or another option may say where it listens.
 fn told_otherwise(command: &Command, server: &Server, at: usize, scene: &Scene<'_>, image: &Image) -> bool {
     let by = |word: &&str| match word {
         option if option.starts_with('-') => command.has(&[*option], at),
-        file if file.contains('.') => image.folder.exists(file),
+        file if file.contains('.') => file_tells(image, file),
         name => {
             image.vars.contains_key(*name) || scene.loaded.app.config.get(name).is_some() || process_sets(scene, name)
         }

@@ -2,10 +2,14 @@
 
 use crate::diagnostic::Severity;
 use crate::lint::bases::Default as BaseDefault;
+use crate::lint::folder::Content;
 use crate::lint::hits::{Hit, Hits};
-use crate::lint::locate::copied;
+use crate::lint::locate::{copied, locate};
 use crate::lint::rule::{Check, Rule};
 use crate::lint::scene::{Image, Process, Scene, Setting};
+use regex::Regex;
+use std::ops::Range;
+use std::sync::LazyLock;
 
 /// D005
 pub(super) static SERVER_IMAGE: Rule = Rule {
@@ -14,8 +18,8 @@ pub(super) static SERVER_IMAGE: Rule = Rule {
     severity: Severity::Error,
     summary: "the images of nginx and Apache listen on port 80; on Heroku web must listen on $PORT, and port 80 needs root",
     explanation: "Web runs the server of its base image (nginx, httpd, php with Apache), and nothing in the Dockerfile, its \
-        scripts or the configuration it copies speaks of PORT. So the server tries port 80: the dyno is not root, and \
-        the router asks another port.\n\nnginx's image replaces variables in /etc/nginx/templates/*.template at the \
+        scripts or the configuration it copies speaks of PORT. So the server tries port 80, and the dyno is not root, or \
+        the number that its configuration holds; the router asks another port.\n\nnginx's image replaces variables in /etc/nginx/templates/*.template at the \
         start; `listen ${PORT};` in such a file is enough. Apache needs `Listen ${PORT}`, which it replaces by itself.",
     source: "R5.2, R1.5, R10",
     wrong: "FROM nginx\nCOPY dist /usr/share/nginx/html",
@@ -31,16 +35,27 @@ fn server_image(scene: &Scene<'_>, hits: &mut Hits<'_>) {
         return;
     }
     let Some(from) = image.from() else { return };
+    let own = configurations(image).into_iter().flatten().find_map(|content| {
+        let (span, port) = listens(&content.file.text)?.into_iter().next()?;
+        Some((content, span, port))
+    });
     let help = if server == "nginx" {
         "copy a file with `listen ${PORT};` to /etc/nginx/templates/default.conf.template: nginx's image replaces the variable"
     } else {
         "write `Listen ${PORT}` into its configuration: Apache replaces the variable"
     };
-    hits.push(
-        Hit::new(format!("web runs {server} of its base image on port 80; nothing tells it $PORT"))
-            .at(&image.file, from.image.span.clone(), "listens on 80")
-            .help(help),
-    );
+    let hit = match own.filter(|(.., port)| *port != 80) {
+        Some((content, span, port)) => Hit::new(format!(
+            "web runs {server} of its base image on port {port}; nothing tells it $PORT"
+        ))
+        .at(&content.file, span, "a port of its own"),
+        None => Hit::new(format!("web runs {server} of its base image on port 80; nothing tells it $PORT")).at(
+            &image.file,
+            from.image.span.clone(),
+            "listens on 80",
+        ),
+    };
+    hits.push(hit.help(help));
 }
 
 /// Whether the base image's own server is what runs.
@@ -67,19 +82,31 @@ fn knows_port(process: &Process, image: &Image) -> bool {
         return true;
     }
     // Configuration that is copied: read it, and where that cannot be done, be silent.
-    image.steps().filter(|(_, one)| ["COPY", "ADD"].contains(&one.keyword.as_str())).any(|(at, one)| {
-        let Some((sources, (destination, _))) = copied(image, at) else { return true };
+    configurations(image).into_iter().any(|content| {
+        content.is_none_or(|content| speaks(&content.file.text) || listens(&content.file.text).is_none())
+    })
+}
+
+/// Files that are copied to where the server's configuration lies; `None` for what nobody can read here.
+fn configurations(image: &Image) -> Vec<Option<Content>> {
+    let copies = image.steps().filter(|(_, one)| ["COPY", "ADD"].contains(&one.keyword.as_str()));
+    let found = copies.flat_map(|(at, one)| {
+        let Some((sources, (destination, folder))) = copied(image, at) else { return vec![None] };
         let configures = ["/etc", "/usr/local/apache2/conf", "/docker-entrypoint.d", "/opt"]
             .iter()
             .any(|folder| destination.starts_with(folder))
             || destination == "/";
-        configures
-            && (one.flag("from").is_some()
-                || sources.iter().any(|source| match image.folder.read(source.trim_start_matches("./")) {
-                    Some(content) => speaks(&content.file.text) || !only_port_80(&content.file.text),
-                    None => true,
-                }))
-    })
+        if !configures {
+            return Vec::new();
+        }
+        let read = |source: &String| match one.flag("from") {
+            None => image.folder.read(source.trim_start_matches("./")),
+            Some(_) if folder => None,
+            Some(_) => locate(image, &destination).map(|(content, _)| content),
+        };
+        sources.iter().map(read).collect()
+    });
+    found.collect()
 }
 
 /// Whether a `RUN` may rewrite the configuration.
@@ -87,10 +114,16 @@ fn changes_listen(text: &str) -> bool {
     text.starts_with("RUN") && (text.contains("Listen") || text.contains("listen") || text.contains("sed "))
 }
 
-/// Whether every `listen` of a configuration is port 80.
-fn only_port_80(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    let words: Vec<&str> =
-        lower.split([' ', '\t', '\n', '\r', ';', '{', '}']).filter(|word| !word.is_empty()).collect();
-    words.windows(2).filter(|pair| pair[0] == "listen").all(|pair| pair[1].trim_start_matches("[::]:") == "80")
+/// The ports of all `listen` lines of a configuration; `None` where one of them is no number.
+fn listens(text: &str) -> Option<Vec<(Range<usize>, u16)>> {
+    let lines = LISTEN.as_ref()?.captures_iter(text).filter_map(|found| found.get(1));
+    lines
+        .map(|place| {
+            let port = place.as_str().rsplit(':').next()?.parse().ok()?;
+            Some((place.range(), port))
+        })
+        .collect()
 }
+
+static LISTEN: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?mi)^(?:[^#\n]*[{;])?[ \t]*listen[ \t]+([^ \t\r\n;{}]+)").ok());
