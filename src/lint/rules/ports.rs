@@ -9,7 +9,7 @@ use crate::lint::listen::find_loopback;
 use crate::lint::rule::{Check, Rule};
 use crate::lint::scene::{Image, Process, Scene};
 use crate::lint::servers::{Bind, Server};
-use crate::lint::sources::mentions_port;
+use crate::lint::sources::{mentions_port, named_files};
 use crate::lint::told::{build_arg, elsewhere, file_tells, own_port};
 
 /// D001
@@ -192,7 +192,12 @@ fn default_port(scene: &Scene<'_>, hits: &mut Hits<'_>) {
 fn port_of_base(command: &Command, image: &Image) -> Option<u16> {
     let base = image.base.as_ref().filter(|base| base.name == "mcr.microsoft.com/dotnet/aspnet")?;
     let app = command.program().1 == "dotnet" && command.args.iter().any(|arg| has_extension(&arg.text, "dll"));
-    if !app || image.mentions("PORT") || mentions_port(&image.folder, None) {
+    // The image also runs programs that are no servers.
+    let is_web = |path: &String| {
+        image.folder.read(path).is_some_and(|content| content.file.text.contains("Microsoft.NET.Sdk.Web"))
+    };
+    let web = named_files(&image.folder, |name| has_extension(name, "csproj")).iter().any(is_web);
+    if !app || !web || image.mentions("PORT") || mentions_port(&image.folder, None) {
         return None;
     }
     let major = base.tag.split('.').next().and_then(|major| major.parse::<u32>().ok());

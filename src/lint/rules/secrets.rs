@@ -66,6 +66,10 @@ pub(super) static KEY_FILE: Rule = Rule {
 /// Whether a name says that its value is a secret.
 fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
+    // What begins so is built into pages that every browser gets.
+    if ["REACT_APP_", "VITE_", "VUE_APP_", "GATSBY_"].iter().any(|start| name.starts_with(start)) {
+        return false;
+    }
     let parts: Vec<&str> = name.split('_').collect();
     let says =
         ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "APIKEY", "CREDENTIALS"].iter().any(|word| parts.contains(word));

@@ -126,4 +126,4 @@ fn listens(text: &str) -> Option<Vec<(Range<usize>, u16)>> {
 }
 
 static LISTEN: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(?mi)^(?:[^#\n]*[{;])?[ \t]*listen[ \t]+([^ \t\r\n;{}]+)").ok());
+    LazyLock::new(|| Regex::new(r"(?m)^(?:[^#\n]*[{;])?[ \t]*[Ll]isten[ \t]+([^ \t\r\n;{}]+)").ok());
