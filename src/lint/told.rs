@@ -1,6 +1,7 @@
 //! Where a server is told a port otherwise than by its command: by the image's environment, or by a file of its own.
 
 use super::command::{Arg, Command};
+use super::folder::Content;
 use super::locate::locate;
 use super::scene::{Image, Process};
 use super::servers::{Bind, Server, Told};
@@ -60,18 +61,30 @@ fn env_value(image: &Image, name: &str) -> Option<Word> {
 
 fn by_file(process: &Process, image: &Image, command: &Command, server: &Server, at: usize) -> Option<Fixed> {
     let config = server.config.as_ref()?;
+    let content = own_file(process, image, command, server, at)?;
+    let text = &content.file.text;
+    let mut found: Vec<_> = Regex::new(config.pattern).ok()?.captures_iter(text).collect();
+    let found = found.pop().filter(|_| found.is_empty() && !text.contains("PORT"))?.get(1)?;
+    let number = Bind::of(found.as_str())?.port?.parse().ok()?;
+    Some(Fixed { file: content.file.clone(), span: found.range(), number, help: config.help.to_owned() })
+}
+
+/// The file of its own that a server reads at its start.
+pub(super) fn own_file(
+    process: &Process,
+    image: &Image,
+    command: &Command,
+    server: &Server,
+    at: usize,
+) -> Option<Content> {
+    let config = server.config.as_ref()?;
     // In another folder another file counts.
     if process.run.commands.iter().any(|command| ["cd", "pushd"].contains(&command.program().1)) {
         return None;
     }
     let named = command.values_of(config.flags, at).into_iter().next();
     let path = named.as_ref().map_or(config.default, |arg| arg.text.as_str());
-    let (content, _) = locate(image, path)?;
-    let text = &content.file.text;
-    let mut found: Vec<_> = Regex::new(config.pattern).ok()?.captures_iter(text).collect();
-    let found = found.pop().filter(|_| found.is_empty() && !text.contains("PORT"))?.get(1)?;
-    let number = Bind::of(found.as_str())?.port?.parse().ok()?;
-    Some(Fixed { file: content.file.clone(), span: found.range(), number, help: config.help.to_owned() })
+    Some(locate(image, path)?.0)
 }
 
 /// Whether a file of that name in the context may tell a port.

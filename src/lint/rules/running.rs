@@ -2,10 +2,12 @@
 
 use crate::diagnostic::Severity;
 use crate::lint::command::Command;
+use crate::lint::folder::Content;
 use crate::lint::hits::{Hit, Hits};
 use crate::lint::rule::{Check, Rule};
 use crate::lint::scene::{Image, Process, Scene};
 use crate::lint::shell::Join;
+use crate::lint::told::own_file;
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -66,7 +68,7 @@ pub(super) static KEEP_ALIVE: Rule = Rule {
     explanation: "The server closes an idle connection before the router does. When a request comes at that moment it meets a \
         closed connection: H13 or H18. Keep connections for more than 90 s (Heroku's own templates use 95), or turn \
         reuse off by `heroku labs:enable http-disable-keepalive-to-dyno`.\n\nThe rule reads what is written: options of \
-        gunicorn and uvicorn, `keepalive_timeout` of nginx, `persistent_timeout` of puma, `KeepAliveTimeout` of Apache, \
+        gunicorn and uvicorn, `keepalive` of gunicorn.conf.py, `keepalive_timeout` of nginx, `persistent_timeout` of puma, `KeepAliveTimeout` of Apache, \
         `keepAliveTimeout` of a Node server.",
     source: "router §7 (keep-alive to dynos)",
     wrong: "CMD uvicorn main:app --host 0.0.0.0 --port $PORT --timeout-keep-alive 5",
@@ -207,11 +209,16 @@ fn ps_exec(scene: &Scene<'_>, hits: &mut Hits<'_>) {
 static CONFIGURED: LazyLock<Vec<(Option<Regex>, f64, &'static str)>> = LazyLock::new(|| {
     let rule = |pattern: &str, scale: f64, help: &'static str| (Regex::new(pattern).ok(), scale, help);
     vec![
-        rule(r"(?m)^[ \t]*keepalive_timeout[ \t]+([0-9]+)s?[ \t]*[; \t]", 1.0, "write `keepalive_timeout 95s;`"),
+        rule(
+            r"(?m)^(?:[^#\n]*[{;])?[ \t]*keepalive_timeout[ \t]+([0-9]+)s?[ \t]*[; \t]",
+            1.0,
+            "write `keepalive_timeout 95s;`",
+        ),
+        rule(r"(?m)^keepalive[ \t]*=[ \t]*([0-9]+)[ \t]*(?:#.*)?\r?$", 1.0, "write `keepalive = 95`"),
         rule(r"(?m)^[ \t]*persistent_timeout[ \t]*\(?[ \t]*([0-9]+)", 1.0, "write `persistent_timeout 95`"),
         rule(r"(?m)^[ \t]*KeepAliveTimeout[ \t]+([0-9]+)[ \t\r]*$", 1.0, "write `KeepAliveTimeout 95`"),
         rule(
-            r"(?m)^[^/#*\n]*\.keepAliveTimeout[ \t]*=[ \t]*([0-9]+)[ \t]*;?[ \t\r]*$",
+            r"(?m)^[^/#*\n]*\.keepAliveTimeout[ \t]*=[ \t]*([0-9][0-9_]*(?:[ \t]*\*[ \t]*[0-9][0-9_]*)*)[ \t]*(?:;|//|/\*|\r?$)",
             0.001,
             "set it to 95000 milliseconds",
         ),
@@ -247,9 +254,10 @@ fn keep_alive(scene: &Scene<'_>, hits: &mut Hits<'_>) {
                 .and_then(|pattern| pattern.captures(&content.file.text))
                 .and_then(|found| found.get(1));
             let Some(number) = found else { continue };
-            let Ok(value) = number.as_str().parse::<f64>() else { continue };
+            let Some(value) = product(number.as_str()) else { continue };
             let seconds = value * scale;
-            if seconds < KEPT {
+            // Zero is no time: it keeps none, or each for ever.
+            if seconds > 0.0 && seconds < KEPT {
                 hits.push(
                     Hit::new(format!(
                         "{} closes idle connections after {seconds} s, the router after {KEPT}",
@@ -263,8 +271,14 @@ fn keep_alive(scene: &Scene<'_>, hits: &mut Hits<'_>) {
     }
 }
 
+/// `65_000`, `60 * 1000`.
+fn product(text: &str) -> Option<f64> {
+    let factors = text.split('*').map(|factor| factor.trim().replace('_', "").parse::<f64>().ok());
+    factors.product()
+}
+
 /// Configuration of the server that surely faces the router.
-fn configured(process: &Process, image: &Image) -> Vec<crate::lint::folder::Content> {
+fn configured(process: &Process, image: &Image) -> Vec<Content> {
     let mut found = Vec::new();
     let runs = |names: &[&str]| {
         process.run.commands.iter().any(|command| command.sure && names.contains(&command.program().1))
@@ -278,6 +292,13 @@ fn configured(process: &Process, image: &Image) -> Vec<crate::lint::folder::Cont
         }
     } else if runs(&["puma", "rails"]) {
         found.extend(image.folder.read("config/puma.rb"));
+    } else if let Some((command, server, at)) =
+        process.run.commands.iter().filter(|command| command.sure).find_map(|one| {
+            let (server, at) = one.server(image.is_busybox()).filter(|(server, _)| server.names[0] == "gunicorn")?;
+            Some((one, server, at))
+        })
+    {
+        found.extend(own_file(process, image, command, server, at).filter(|_| !command.has(&["--keep-alive"], at)));
     } else if let Some(command) =
         process.run.commands.iter().find(|command| command.sure && command.program().1 == "node")
     {
