@@ -174,6 +174,22 @@ fn what_cannot_be_replaced_without_spoiling_its_file_is_left_to_a_person() {
 }
 
 #[test]
+fn an_exec_form_becomes_a_shell_form_where_the_base_s_entrypoint_passes_it_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixable = |dockerfile: &str| {
+        fs::write(folder.path().join("Dockerfile"), dockerfile).unwrap();
+        let found = checked(folder.path());
+        assert_eq!(found.findings[0].rule.id, "D004", "{dockerfile}");
+        found.findings[0].fix.is_some()
+    };
+    assert!(fixable("FROM node:20\nCMD [\"node\", \"server.js\", \"--port=$PORT\"]\n"));
+    assert!(fixable("FROM php:8-cli\nCMD [\"php\", \"-S\", \"0.0.0.0:$PORT\"]\n"));
+    // Node's ENTRYPOINT would put `node` before this one.
+    assert!(!fixable("FROM node:20\nCMD [\"server.js\", \"--port=$PORT\"]\n"));
+    assert!(!fixable("FROM me/app\nCMD [\"node\", \"--port=$PORT\"]\n"));
+}
+
+#[test]
 fn numbers_are_unique_in_order_and_never_with_a_gap() {
     let mut ids: Vec<&str> = RULES.iter().map(|rule| rule.id).collect();
     ids.sort_unstable();

@@ -143,8 +143,15 @@ fn literal_variable(scene: &Scene<'_>, hits: &mut Hits<'_>) {
 /// The exec form as a shell form, where every word says the same in both.
 fn shell_form(image: &Image, process: &Process, entry: &[Word]) -> Option<Fix> {
     let Setting::Own(at, Form::Exec(words)) = &image.cmd else { return None };
+    let first = words.first().map_or("", |word| word.text.as_str());
     let known = matches!(image.entrypoint, Setting::Base)
-        && image.known.is_some_and(|known| known.entry == Entry::None && known.shell);
+        && image.known.is_some_and(|known| {
+            // Node's ENTRYPOINT puts `node` before what is no program, PHP's `php` before an option.
+            let node = image.base.as_ref().is_some_and(|base| base.name == "node");
+            let program = ["node", "npm", "npx", "yarn", "pnpm", "sh", "bash"].contains(&first);
+            let as_is = !first.starts_with('-') && (program || !node);
+            known.shell && (known.entry == Entry::None || (known.entry == Entry::PassesOn && as_is))
+        });
     if !entry.is_empty() || !known || process.command.is_some() || image.types.len() != 1 {
         return None;
     }

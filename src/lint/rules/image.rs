@@ -119,7 +119,7 @@ fn attestations(scene: &Scene<'_>, hits: &mut Hits<'_>) {
             let everywhere = file.text.contains("BUILDX_NO_DEFAULT_ATTESTATIONS");
             let action = code.contains("docker/build-push-action@")
                 && code.contains("registry.heroku.com")
-                && code.contains("push: true")
+                && pushes(&code)
                 && recent(&code);
             let buildx = code.lines().any(|line| {
                 line.contains("docker buildx build") && line.contains("--push") && line.contains("registry.heroku.com")
@@ -138,6 +138,16 @@ fn attestations(scene: &Scene<'_>, hits: &mut Hits<'_>) {
             );
         }
     }
+}
+
+/// `push: true` in any of YAML's spellings, on a line of its own or within `{…}`.
+fn pushes(code: &str) -> bool {
+    code.split(['\n', ',', '{', '}']).any(|entry| {
+        let (key, value) = entry.split_once(':').unwrap_or_default();
+        let bare = |text: &str| text.trim().trim_matches(['"', '\'']).trim_start_matches("- ").to_owned();
+        let value = value.split(" #").next().unwrap_or_default();
+        bare(key) == "push" && bare(value) == "true"
+    })
 }
 
 /// From version 4 on the action adds provenance by itself.
