@@ -22,7 +22,7 @@ pub(super) static ARCHITECTURE: Rule = Rule {
     source: "R1.2",
     wrong: "FROM --platform=linux/arm64 node:20",
     right: "FROM node:20",
-    confirmed: None,
+    confirmed: Some("dies of an exec format error; the mended one is up"),
     check: Check::Both(architecture, |image| {
         let other = image.architecture != "amd64" && !image.architecture.is_empty();
         other.then(|| Said {

@@ -114,7 +114,7 @@ rule!(
     "R8, R13#8",
     ".env: CERTIFICATES=<70 kB>",
     ".env: CERTIFICATES_URL=https://…",
-    None
+    Some("`up` refuses to start, exit code 2")
 );
 /// D051
 pub(super) static DIALECT: Rule = Rule {
@@ -213,7 +213,7 @@ pub(super) static LOCALHOST: Rule = Rule {
     source: "R1.5 (dynos cannot reach one another)",
     wrong: ".env: REDIS_URL=redis://localhost:6379",
     right: ".env: REDIS_URL=redis://host.docker.internal:6379",
-    confirmed: None,
+    confirmed: Some("a dyno does not reach the service; the mended one does"),
     check: Check::Reader,
 };
 

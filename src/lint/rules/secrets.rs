@@ -26,7 +26,7 @@ pub(super) static IN_BUILD: Rule = Rule {
     source: "R8",
     wrong: "ENV STRIPE_SECRET_KEY=rk_51H8...",
     right: "# none: heroku config:set STRIPE_SECRET_KEY=...",
-    confirmed: None,
+    confirmed: Some("every dyno and whoever has the image reads it; in the mended one it is not there"),
     check: Check::Both(in_build, in_image),
 };
 
@@ -42,7 +42,7 @@ pub(super) static LITERAL: Rule = Rule {
     source: "R8",
     wrong: "ENV AWS_ACCESS_KEY_ID=AKIA................",
     right: "# none: heroku config:set AWS_ACCESS_KEY_ID=...",
-    confirmed: None,
+    confirmed: Some("every dyno and whoever has the image reads it; in the mended one it is not there"),
     check: Check::Files(literal),
 };
 
@@ -59,7 +59,7 @@ pub(super) static KEY_FILE: Rule = Rule {
     source: "R8",
     wrong: "COPY id_rsa /app/.ssh/id_rsa",
     right: "RUN --mount=type=ssh git clone …",
-    confirmed: None,
+    confirmed: Some("the key is in the image; in the mended one it is not"),
     check: Check::Files(key_file),
 };
 

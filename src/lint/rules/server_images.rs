@@ -19,12 +19,16 @@ pub(super) static SERVER_IMAGE: Rule = Rule {
     summary: "the images of nginx and Apache listen on port 80; on Heroku web must listen on $PORT, and port 80 needs root",
     explanation: "Web runs the server of its base image (nginx, httpd, php with Apache), and nothing in the Dockerfile, its \
         scripts or the configuration it copies speaks of PORT. So the server tries port 80, and the dyno is not root, or \
-        the number that its configuration holds; the router asks another port.\n\nnginx's image replaces variables in /etc/nginx/templates/*.template at the \
-        start; `listen ${PORT};` in such a file is enough. Apache needs `Listen ${PORT}`, which it replaces by itself.",
+        the number that its configuration holds; the router asks another port.\n\nA dyno's user may write where everybody \
+        may, as below /tmp: let the start make nginx's configuration there, as the Dockerfile of `dynosim init` does. \
+        Apache replaces `Listen ${PORT}` by itself.",
     source: "R5.2, R1.5, R10",
     wrong: "FROM nginx\nCOPY dist /usr/share/nginx/html",
-    right: "FROM nginx\nCOPY default.conf.template /etc/nginx/templates/\nCOPY dist /usr/share/nginx/html",
-    confirmed: None,
+    right: "FROM nginx\nCOPY app.conf.template /\nCMD envsubst '$PORT' < /app.conf.template > /tmp/app.conf && \
+        exec nginx -c /tmp/app.conf -g 'daemon off;'",
+    confirmed: Some(
+        "with Debian's nginx in place of the image: it may not bind port 80 and crashes; the mended one is up",
+    ),
     check: Check::Files(server_image),
 };
 
@@ -40,7 +44,7 @@ fn server_image(scene: &Scene<'_>, hits: &mut Hits<'_>) {
         Some((content, span, port))
     });
     let help = if server == "nginx" {
-        "copy a file with `listen ${PORT};` to /etc/nginx/templates/default.conf.template: nginx's image replaces the variable"
+        "copy a template with `listen ${PORT};`; start with `envsubst '$PORT' < TEMPLATE > /tmp/app.conf && exec nginx -c /tmp/app.conf -g 'daemon off;'`"
     } else {
         "write `Listen ${PORT}` into its configuration: Apache replaces the variable"
     };
