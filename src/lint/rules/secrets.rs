@@ -3,6 +3,7 @@
 use super::files::takes;
 use crate::diagnostic::{Severity, SourceFile};
 use crate::dockerfile::{expand, names};
+use crate::lint::command::has_extension;
 use crate::lint::hits::{Hit, Hits};
 use crate::lint::locate::copied;
 use crate::lint::rule::{Check, Rule, Said};
@@ -245,7 +246,7 @@ fn key_file(scene: &Scene<'_>, hits: &mut Hits<'_>) {
             for (source, word) in sources.iter().zip(&words) {
                 let path = source.trim_start_matches("./");
                 let name = path.rsplit('/').next().unwrap_or_default();
-                if (KEPT.contains(&name) || of_key(name) || name.ends_with(".json")) && holds_secret(image, path) {
+                if (KEPT.contains(&name) || of_key(name) || has_extension(name, "json")) && holds_secret(image, path) {
                     hits.push(copied_key(image, path, word.span.clone()));
                     said = true;
                 }
