@@ -155,12 +155,25 @@ impl Settled {
     fn set(&mut self, name: &str, value: &str, origin: Origin, (file, span): Place<'_>) {
         let at = |finding: Diagnostic, label: &str| finding.at(file, span.clone(), label);
         if is_platform_name(name) {
-            let title = format!("{name} is set by the platform: the one of {} is ignored", file.name);
+            let kept = name.starts_with("HEROKU_");
+            let title = if kept {
+                format!(
+                    "{name} is a name that Heroku keeps for itself: the one of {} does not reach dynos here",
+                    file.name
+                )
+            } else {
+                format!("{name} is set by the platform: the one of {} is ignored", file.name)
+            };
             let help = match name {
                 "PORT" => "Heroku gives each web dyno another port: read it from the environment, never set it",
+                _ if kept => {
+                    "Heroku advises against names that begin with HEROKU_, though it takes them: call it otherwise"
+                }
                 _ => "take it out; an app cannot set the platform's own variables",
             };
-            self.findings.push(at(Diagnostic::warning(title), "ignored").help(help).code("D049"));
+            self.findings.push(
+                at(Diagnostic::warning(title), if kept { "left out" } else { "ignored" }).help(help).code("D049"),
+            );
             return;
         }
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {

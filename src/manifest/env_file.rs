@@ -172,12 +172,18 @@ pub struct EnvReading {
     pub line: usize,
     /// The bytes of its name.
     pub name: Range<usize>,
-    /// A `$` outside of single quotes.
+    /// A `$` before a name, outside of single quotes.
     pub dollar: bool,
     /// Quotes around the value.
     pub quoted: bool,
     /// `export` before the name.
     pub exported: bool,
+}
+
+/// Whether a `$` stands before a name or a brace; a pattern that ends in one means itself everywhere.
+fn names_a_variable(raw: &str) -> bool {
+    let begins = |c: char| c.is_ascii_alphabetic() || c == '_' || c == '{';
+    raw.match_indices('$').any(|(at, _)| raw[at + 1..].starts_with(begins))
 }
 
 /// What other readers mind in a `.env` text.
@@ -187,7 +193,7 @@ pub fn readings(text: &str) -> EnvReadings {
         Cut::Entry(entry) => Some(EnvReading {
             line: entry.line,
             name: entry.name_span.clone(),
-            dollar: entry.raw.contains('$') && entry.quotes != Quotes::Single,
+            dollar: names_a_variable(entry.raw) && entry.quotes != Quotes::Single,
             quoted: entry.quotes != Quotes::None,
             exported: entry.exported,
         }),
