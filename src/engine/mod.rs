@@ -351,6 +351,8 @@ pub struct EngineFacts {
     /// It runs this machine's own programs in the project's own folder: it has no images, and builds, exports and pulls
     /// none.
     pub native: bool,
+    /// Dynos write to the project's own files, where they may write at all.
+    pub shares_files: bool,
     /// It can deny every bind but that of `$PORT`.
     pub strict_ports: bool,
     /// What is only approximate with this engine, each a sentence.

@@ -200,6 +200,10 @@ impl Project {
             let text = format!("web: {}\n", options.start_command.as_ref()?);
             Some(Arc::new(SourceFile { name: "--start-cmd".into(), text }))
         };
+        if found.is_some() && options.start_command.is_some() {
+            let text = format!("--start-cmd is ignored: {name} says what runs");
+            self.findings.push(Diagnostic::warning(text).help("leave it out, or edit the file"));
+        }
         if let Some(file) = found.or_else(given) {
             let (processes, findings) = procfile::parse(&file);
             self.procfile = Some((path, file, processes));

@@ -149,6 +149,7 @@ impl NativeInside {
             open_files: record.open_files,
             init: self.shared.abilities.init.clone()?,
             words: ["attached", "machine", "tree", "grace=0"].map(str::to_owned).to_vec(),
+            temporary: None,
             passwd: None,
             group: None,
             terminal: matches!(console, Console::Terminal(..)),

@@ -172,6 +172,7 @@ fn plan(shared: &Shared, spec: &DynoSpec, files: &DynoFiles) -> Result<Plan, Eng
         open_files: spec.size.open_files,
         init,
         words: words(abilities.level, spec.console, spec.port, &spec.size),
+        temporary: files.passwd.parent().map(|home| home.join("temporary")),
         passwd: Some(files.passwd.clone()),
         group: Some(files.group.clone()),
         terminal: matches!(spec.console, Console::Terminal(..)),

@@ -8,6 +8,7 @@
 //! | `plan`, `start` | a dyno in the launcher's words, and the launcher started with them |
 //! | `launcher` | the other side: the sandbox, and the init in it |
 //! | `launch`, `life`, `stream` | a dyno's life, as events and output |
+//! | `orphans` | what is left where init and keeper were killed at once |
 //! | `record` | which dynos run, for other commands and for what is left of earlier runs |
 //! | `inside` | commands in a dyno that runs |
 //!
@@ -28,6 +29,8 @@ mod launch;
 mod launcher;
 #[cfg(target_os = "linux")]
 mod life;
+#[cfg(target_os = "linux")]
+mod orphans;
 #[cfg(target_os = "linux")]
 mod plan;
 mod port;
@@ -55,6 +58,18 @@ use std::sync::Arc;
 /// The name of the hidden command that makes a dyno's sandbox. `cli` must hand over to [`launcher()`] when it is the first
 /// word, before it starts any thread.
 pub const LAUNCHER: &str = "native:launch";
+
+/// Whether a process of this machine runs in a native dyno, of this run or of another. On systems other than Linux that is
+/// not known, and false.
+pub fn runs_in_dyno(pid: u32) -> bool {
+    #[cfg(target_os = "linux")]
+    return record::in_dyno(pid);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = pid;
+        false
+    }
+}
 
 /// How dynos are kept apart from the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
