@@ -61,7 +61,7 @@ impl PrivateFiles {
     }
 
     /// Writes a dyno's own files. Blocks for a moment.
-    pub(in crate::engine) fn prepare(&self, spec: &DynoSpec, name: &str, home: &str) -> io::Result<DynoFiles> {
+    pub(in crate::engine) fn prepare(&self, spec: &DynoSpec, name: &str) -> io::Result<DynoFiles> {
         let run = self.run_folder(&spec.run.identity, &spec.run.run);
         let folder = run.join(name);
         make_folder(&folder)?;
@@ -73,7 +73,7 @@ impl PrivateFiles {
             quota: self.folder.join(format!("quota-{}", spec.size.quota)),
             alive: locked.then_some(alive),
         };
-        write_whole(&files.passwd, passwd(&spec.image.files.passwd, spec.uid, home).as_bytes(), 0o644)?;
+        write_whole(&files.passwd, passwd(&spec.image.files.passwd, spec.uid, &spec.home()).as_bytes(), 0o644)?;
         write_whole(&files.group, group(&spec.image.files.group).as_bytes(), 0o644)?;
         if !files.quota.exists() {
             write_whole(&files.quota, format!("{}\n", spec.size.quota).as_bytes(), 0o644)?;

@@ -11,8 +11,6 @@ use crate::engine::{
 use crate::model::dyno::Exit;
 use crate::model::endpoint::Endpoint;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
@@ -102,7 +100,7 @@ impl Life {
                     Some(line) => self.lost.extend(lost(&line)),
                     None => told = None,
                 },
-                ended = keeper.wait(), if status.is_none() => status = Some(ended.map_or(137, code_of)),
+                ended = keeper.wait(), if status.is_none() => status = Some(ended.map_or(137, super::code_of)),
                 _ = &mut carried, if !drained => drained = true,
                 // The keeper ends last, and a slow reader of the output is no reason to end anything.
                 () = sleep(PATIENCE), if status.is_some() && !drained => orphans::end(&printed_to),
@@ -183,11 +181,6 @@ fn lost(line: &str) -> Option<LostWrite> {
     let mut fields = line.split('\t').map(crate::engine::reports::unescape);
     (fields.next()? == "lost").then_some(())?;
     Some(LostWrite { path: fields.next()?, size: fields.next()?.parse().ok() })
-}
-
-/// A status as a shell has it.
-fn code_of(status: ExitStatus) -> i32 {
-    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(137)
 }
 
 /// Where a listener of this machine can be dialled.

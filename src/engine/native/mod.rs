@@ -52,7 +52,9 @@ use crate::engine::files::PrivateFiles;
 use crate::model::image::{ImageFacts, ImageId};
 use crate::registry::Login;
 use async_trait::async_trait;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::sync::Arc;
 
 /// The name of the hidden command that makes a dyno's sandbox. `cli` must hand over to [`launcher()`] when it is the first
@@ -69,6 +71,11 @@ pub fn runs_in_dyno(pid: u32) -> bool {
         let _ = pid;
         false
     }
+}
+
+/// A status as a shell has it: the program's own, or 128 and the signal that ended it.
+fn code_of(status: ExitStatus) -> i32 {
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(137)
 }
 
 /// How dynos are kept apart from the machine.

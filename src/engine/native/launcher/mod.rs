@@ -26,7 +26,7 @@ use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 /// What the launcher ends with when there is no dyno to have a status.
@@ -94,7 +94,7 @@ fn carry_out(socket: &UnixStream) -> Result<i32, Fault> {
     if plan.level == Level::Namespaces && plan.enter.is_some() {
         // The dyno's `/proc`, where we are not, leads to no program. What the command leaves behind ends with the dyno.
         let status = child.wait().map_err(Fault::at("waiting for the command"))?;
-        return Ok(status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(137));
+        return Ok(super::code_of(status));
     }
     let fault = keeper(&plan, &init, child.id(), &layers).exec();
     Err(Fault::Sandbox(format!("becoming the keeper: {fault}")))

@@ -70,11 +70,9 @@ pub(super) fn make(plan: &Plan) -> Result<Vec<Layer>, Fault> {
     let devices = devices().map_err(Fault::at("taking devices along"))?;
     for ((cover, mode), own) in covers.iter().zip(&own) {
         match own {
-            Some(folder) => {
-                attach(folder, cover).map_err(Fault::at(format!("making a private {}", cover.display())))?
-            }
-            None => temporary(cover, mode)?,
-        }
+            Some(folder) => attach(folder, cover).map_err(Fault::at(format!("making a private {}", cover.display()))),
+            None => temporary(cover, mode),
+        }?;
     }
     dev(&devices).map_err(Fault::at("making /dev"))?;
     for (path, tree) in &kept {
