@@ -21,7 +21,7 @@ mod tests;
 mod text;
 mod words;
 
-pub use expand::{Vars, expand, names};
+pub use expand::{LONGEST, Vars, expand, names};
 pub use read::{Directive, Dockerfile, Fault, Heredoc, Instruction, read};
 pub use stages::{Base, Stage};
 pub use text::Text;

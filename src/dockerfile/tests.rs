@@ -85,6 +85,18 @@ fn assignments_flags_and_variables_are_read_as_the_builder_reads_them() {
 }
 
 #[test]
+fn what_nests_or_grows_without_end_is_told_by_nobody() {
+    let nested = |depth: usize| format!("{}x{}", "${B:-".repeat(depth), "}".repeat(depth));
+    let vars = Vars::from([("A".into(), Some("a".repeat(3000)))]);
+    assert_eq!(expand(&nested(5), &vars, '\\'), Ok("x".into()));
+    assert_eq!(expand(&nested(100_000), &vars, '\\'), Err("B".into()));
+    assert_eq!(names(&nested(100_000)).len(), 100_000);
+    assert!(expand(&"${a".repeat(100_000), &vars, '\\').is_ok());
+    assert_eq!(expand("$A$A", &vars, '\\'), Err("A".into()));
+    assert_eq!(expand(&"x".repeat(9000), &vars, '\\').unwrap().len(), 9000);
+}
+
+#[test]
 fn the_chain_of_an_image_follows_named_stages_down_to_a_base() {
     let text = "ARG V=3.11\nARG W\nFROM python:$V AS base\nFROM base AS build\nFROM ${W} AS odd\nFROM base\nCMD x\n";
     let file = read(text);
