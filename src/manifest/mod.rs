@@ -46,6 +46,7 @@ pub use config::MissingVar;
 pub use copies::{Copies, Landing, Subject, Way};
 pub use env_edit::{edited as edited_env, read as read_env};
 pub use env_file::{EnvReading, EnvReadings, readings as env_readings};
+pub(crate) use files::read as read_file;
 pub use node::similar;
-pub use project::{EnvFileOption, LoadOptions, Loaded, load};
+pub use project::{EnvFileOption, LoadOptions, Loaded, Refused, load, load_or_rest};
 pub use survey::{Fact, Go, Java, Language, Node, Php, Python, Ruby, Rust, Site, Stack, Survey, Variable, survey};

@@ -1,14 +1,14 @@
 //! Findings as SARIF 2.1.0, for what collects them beside the code.
 
 use crate::diagnostic::Severity;
-use crate::lint::{Checked, Finding, RULES, Rule};
+use crate::lint::{Checked, Finding, Passed, RULES, Rule};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 /// The whole log, of one run.
 pub(super) fn of(checked: &Checked) -> Value {
     let kept = checked.findings.iter().map(|finding| result(finding, None));
-    let ignored = checked.ignored.iter().map(|(finding, reason)| result(finding, Some(reason)));
+    let ignored = checked.ignored.iter().map(|(finding, passed)| result(finding, Some(passed)));
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -37,7 +37,7 @@ fn rule(rule: &Rule) -> Value {
     })
 }
 
-fn result(finding: &Finding, reason: Option<&String>) -> Value {
+fn result(finding: &Finding, passed: Option<&Passed>) -> Value {
     let diagnostic = &finding.diagnostic;
     let text = match &diagnostic.help {
         Some(help) => format!("{}. Fix: {help}", diagnostic.title),
@@ -57,8 +57,9 @@ fn result(finding: &Finding, reason: Option<&String>) -> Value {
             },
         }]);
     }
-    if let Some(reason) = reason {
-        result["suppressions"] = json!([{"kind": "inSource", "justification": reason}]);
+    if let Some(Passed { reason, outside }) = passed {
+        let kind = if *outside { "external" } else { "inSource" };
+        result["suppressions"] = json!([{"kind": kind, "justification": reason}]);
     }
     result
 }
@@ -88,7 +89,7 @@ fn uri(path: &str) -> String {
 mod tests {
     use super::{of, uri};
     use crate::diagnostic::{Diagnostic, SourceFile};
-    use crate::lint::{Checked, Finding, RULES};
+    use crate::lint::{Checked, Finding, Passed, RULES};
     use std::sync::Arc;
 
     #[test]
@@ -100,8 +101,12 @@ mod tests {
             diagnostic: if place { diagnostic.clone() } else { Diagnostic::note("the image") },
             fix: None,
         };
-        let checked =
-            Checked { findings: vec![finding(true), finding(false)], ignored: vec![(finding(true), "why".into())] };
+        let passed = |outside: bool| (finding(true), Passed { reason: "why".into(), outside });
+        let checked = Checked {
+            findings: vec![finding(true), finding(false)],
+            ignored: vec![passed(false), passed(true)],
+            ..Checked::default()
+        };
         let log = of(&checked);
         assert_eq!(log["version"], "2.1.0");
         let run = &log["runs"][0];
@@ -125,6 +130,8 @@ mod tests {
         assert_eq!(place["region"]["startLine"], 2);
         assert_eq!(place["region"]["startColumn"], 7, "columns are characters");
         assert_eq!(results[2]["suppressions"][0]["justification"], "why");
+        assert_eq!(results[2]["suppressions"][0]["kind"], "inSource");
+        assert_eq!(results[3]["suppressions"][0]["kind"], "external");
         assert_eq!(uri("ä.sh"), "%C3%A4.sh");
     }
 }
