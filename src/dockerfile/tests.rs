@@ -117,6 +117,12 @@ fn what_the_builder_refuses_is_a_fault_with_its_place() {
         ("RUN x\nFROM a\n", "before the first FROM", "RUN"),
         ("# only\n", "has no FROM", ""),
         ("# escape=x\nFROM a\n", "escape character", "# escape=x"),
+        ("FROM a\nCMD ['x']\n", "the list of CMD is no JSON", "CMD ['x']"),
+        ("FROM a\nENTRYPOINT [“x”]\n", "the list of ENTRYPOINT is no JSON", "ENTRYPOINT [“x”]"),
+        ("FROM a\nENV A=1 \\\n B\n", "ENV gives `B` no value", "ENV A=1 \\\n B"),
+        ("FROM a\nSHELL bash\n", "SHELL takes a JSON list", "SHELL bash"),
+        ("FROM a\nHEALTHCHECK true\n", "HEALTHCHECK takes", "HEALTHCHECK true"),
+        ("FROM a\nEXPOSE\n", "EXPOSE is given nothing", "EXPOSE"),
     ] {
         let file = read(text);
         assert_eq!(file.faults.len(), 1, "{text}");
