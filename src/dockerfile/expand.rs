@@ -3,7 +3,7 @@
 //! What is read may be written to do harm: words in words are followed to a depth, values grow to a size, and braces are
 //! matched once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Variables by name; `None` for one that is declared and has no value that can be told.
 pub type Vars = BTreeMap<String, Option<String>>;
@@ -94,9 +94,9 @@ impl Expander<'_> {
     }
 }
 
-/// The names of the variables that a text refers to.
+/// The names of the variables that a text refers to, each once.
 pub fn names(text: &str) -> Vec<&str> {
-    let mut found = Vec::new();
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
     let braces = Braces::of(text);
     let mut at = 0;
     while let Some(dollar) = text[at..].find('$') {
@@ -104,9 +104,11 @@ pub fn names(text: &str) -> Vec<&str> {
         at += dollar + 1;
         let (reference, used) = reference(text, at, &braces);
         match reference {
-            Reference::Plain(name) | Reference::Odd(name) if !escaped => found.push(name),
+            Reference::Plain(name) | Reference::Odd(name) if !escaped => {
+                found.extend(seen.insert(name).then_some(name));
+            }
             Reference::Default(name, (word, _)) | Reference::Alternative(name, (word, _)) if !escaped => {
-                found.push(name);
+                found.extend(seen.insert(name).then_some(name));
                 // The word is looked at next, as what follows it is.
                 at = word;
                 continue;
@@ -135,6 +137,7 @@ impl Braces {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Reference<'t> {
     None,
     Plain(&'t str),

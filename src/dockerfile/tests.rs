@@ -90,7 +90,7 @@ fn what_nests_or_grows_without_end_is_told_by_nobody() {
     let vars = Vars::from([("A".into(), Some("a".repeat(3000)))]);
     assert_eq!(expand(&nested(5), &vars, '\\'), Ok("x".into()));
     assert_eq!(expand(&nested(100_000), &vars, '\\'), Err("B".into()));
-    assert_eq!(names(&nested(100_000)).len(), 100_000);
+    assert_eq!(names(&nested(100_000)), ["B"]);
     assert!(expand(&"${a".repeat(100_000), &vars, '\\').is_ok());
     assert_eq!(expand("$A$A", &vars, '\\'), Err("A".into()));
     assert_eq!(expand(&"x".repeat(9000), &vars, '\\').unwrap().len(), 9000);
