@@ -81,7 +81,7 @@ pub fn check(loaded: &Loaded, built: &[(ProcessType, &ImageFacts)], settings: &S
     found.extend(required(loaded));
     by_rules(&scene, &mut found);
     for (name, facts) in built {
-        of_image(name, facts, &mut found);
+        of_image(name, facts, &scene, &mut found);
     }
     sifted(Found { passable: found, ..Found::default() }, &scene, settings)
 }
@@ -194,16 +194,25 @@ fn required(loaded: &Loaded) -> Vec<Finding> {
     found
 }
 
-fn of_image(name: &ProcessType, facts: &ImageFacts, found: &mut Vec<Finding>) {
+/// What is found in an image that is built stands where its base is named: nothing nearer is known.
+fn of_image(name: &ProcessType, facts: &ImageFacts, scene: &Scene<'_>, found: &mut Vec<Finding>) {
+    let image = scene.images.iter().find(|image| image.types.contains(name));
     for rule in RULES {
         let (Check::Image(look) | Check::Both(_, look)) = rule.check else { continue };
-        // The Dockerfile's own line says it better.
-        if found.iter().any(|one| one.rule.id == rule.id) {
+        // The Dockerfile's own line says it better, and of two images of one file it is said once.
+        let same_file = |one: &Finding| match (&one.diagnostic.place, image) {
+            (Some((file, _)), Some(image)) => file.name == image.file.name,
+            _ => true,
+        };
+        if found.iter().any(|one| one.rule.id == rule.id && same_file(one)) {
             continue;
         }
         if let Some(said) = look(facts) {
             let title = format!("the image of {name} {}", said.title);
-            let diagnostic = Diagnostic::new(rule.severity, title).help(said.help).code(rule.id);
+            let mut diagnostic = Diagnostic::new(rule.severity, title).help(said.help).code(rule.id);
+            if let Some((image, from)) = image.and_then(|image| Some((image, image.from()?))) {
+                diagnostic = diagnostic.at(&image.file, from.image.span.clone(), "the image that is built from here");
+            }
             found.push(Finding { rule, diagnostic, fix: None });
         }
     }

@@ -315,7 +315,8 @@ impl Project {
         let base = json.map(|json| &json.base);
         let mut addons = self.yml.as_ref().map(|yml| yml.addons.clone()).unwrap_or_default();
         addons::merge(&mut addons, base.and_then(|base| base.addons.clone()).unwrap_or_default());
-        self.findings.extend(addons::report(&addons, &settled.config));
+        let files = self.yml.iter().map(|yml| &yml.file).chain(json.map(|json| &json.file));
+        self.findings.extend(addons::report(&addons, &settled.config, &files.collect::<Vec<_>>()));
         let wanted = base.and_then(|base| base.formation.as_deref());
         let formation = quantities::formation(&assembled, json.zip(wanted), &mut self.findings);
         self.findings.extend(quantities::idle_notes(&assembled, &formation));

@@ -14,9 +14,6 @@ pub(super) fn print(printer: Printer, checked: &Checked) {
     let rules = count(RULES.len(), "rule");
     let passed = checked.ignored.len();
     let passed = if passed == 0 { String::new() } else { format!("; {} let pass", count(passed, "finding")) };
-    if checked.partial {
-        printer.warn("what is refused or cannot be read hides the rest: not everything was looked at");
-    }
     if checked.findings.is_empty() {
         printer.err(&format!("{} {:<8} {rules}, nothing found{passed}", printer.paint(2, "✔"), "check"));
         return;
