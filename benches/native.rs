@@ -57,6 +57,7 @@ struct Times {
     restart: Vec<Duration>,
     stop: Vec<Duration>,
     memory: Vec<u64>,
+    own: Vec<u64>,
 }
 
 fn start(runners: &[&Runner]) -> Result<()> {
@@ -67,29 +68,33 @@ fn start(runners: &[&Runner]) -> Result<()> {
             let mut running = Running::start(runner, &app)?;
             times.line.push(running.printed(FIRST)?);
             times.answer.push(running.answers()?);
-            times.memory.push(running.memory()?);
+            times.memory.push(running.memory("VmRSS:")?);
+            times.own.push(running.memory("RssAnon:")?);
             times.restart.push(running.restart(&app)?);
             times.stop.push(running.stop()?);
         }
     }
     println!("web and worker of one Procfile, medians of {ROUNDS} rounds");
-    println!("                 first line    first 200    restart      stop         memory");
+    println!("                 first line    first 200    restart      stop         memory       without files");
     let own = all.first().map(|times| median(times.line.clone())).unwrap_or_default();
     for (runner, mut times) in runners.iter().zip(all) {
         times.memory.sort_unstable();
-        let memory = times.memory[times.memory.len() / 2];
+        times.own.sort_unstable();
+        let (memory, without_files) = (times.memory[times.memory.len() / 2], times.own[times.own.len() / 2]);
         let line = median(times.line);
         println!(
-            "  {:<12} {}   {}   {}   {}   {:>7} KiB   first line {:.1} times",
+            "  {:<12} {}   {}   {}   {}   {:>7} KiB   {:>7} KiB   first line {:.1} times",
             runner.name,
             millis(line),
             millis(median(times.answer)),
             millis(median(times.restart)),
             millis(median(times.stop)),
             memory,
+            without_files,
             ratio(line, own),
         );
     }
+    println!("  memory: resident, of the runner without the app; and of that what is not pages of its files");
     println!(
         "  restart: `ps:restart` until the new process answers; of the others a stop and a start, as they have no other"
     );

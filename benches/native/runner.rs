@@ -2,7 +2,7 @@
 
 use crate::times::first_200;
 use crate::{App, PATIENCE, Result, TICK};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -13,6 +13,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// One that has not ended so long after Ctrl-C will not.
+const STUCK: Duration = Duration::from_secs(15);
 
 /// How one of them is started.
 pub(crate) struct Runner {
@@ -124,22 +127,31 @@ impl<'r> Running<'r> {
         Ok(began.elapsed())
     }
 
-    /// Resident memory of the runner and its helpers, without the app's own processes, in KiB.
-    pub(crate) fn memory(&self) -> Result<u64> {
-        let mut parents: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    /// Resident memory of the runner and its helpers, without the app's own processes, in KiB: the line of `status` that
+    /// begins with `what`.
+    pub(crate) fn memory(&self, what: &str) -> Result<u64> {
+        let of_runner = |pid: &u32| {
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            *pid == self.child.id() || !OF_THE_APP.contains(&name.trim())
+        };
+        let tree = self.tree()?;
+        Ok(tree.into_iter().filter(of_runner).filter_map(|pid| status(pid, what)).sum())
+    }
+
+    /// The runner and all that it started, and those started by them.
+    fn tree(&self) -> Result<Vec<u32>> {
+        let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         for entry in std::fs::read_dir("/proc")?.flatten() {
             let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
             let Some(parent) = status(pid, "PPid:") else { continue };
-            parents.entry(u32::try_from(parent)?).or_default().push(pid);
+            children.entry(u32::try_from(parent)?).or_default().push(pid);
         }
-        let (mut kib, mut left) = (0, vec![self.child.id()]);
+        let (mut tree, mut left) = (Vec::new(), vec![self.child.id()]);
         while let Some(pid) = left.pop() {
-            left.extend(parents.get(&pid).into_iter().flatten());
-            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            let own = pid == self.child.id() || !OF_THE_APP.contains(&name.trim());
-            kib += if own { status(pid, "VmRSS:").unwrap_or(0) } else { 0 };
+            left.extend(children.get(&pid).into_iter().flatten());
+            tree.push(pid);
         }
-        Ok(kib)
+        Ok(tree)
     }
 
     /// Ctrl-C, until it has ended.
@@ -148,12 +160,15 @@ impl<'r> Running<'r> {
     }
 
     fn end(&mut self) -> Result<Duration> {
-        let began = Instant::now();
+        let (began, tree) = (Instant::now(), self.tree()?);
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::INT);
         while self.child.try_wait()?.is_none() {
-            if began.elapsed() > PATIENCE {
-                let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
-                return Err(format!("{} does not end", self.runner.name).into());
+            if began.elapsed() > STUCK {
+                println!("{} did not end within {STUCK:?} of Ctrl-C, and was killed", self.runner.name);
+                for pid in tree.iter().filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?)) {
+                    let _ = kill_process(pid, Signal::KILL);
+                }
+                self.child.wait()?;
             }
             sleep(TICK);
         }

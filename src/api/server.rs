@@ -6,6 +6,7 @@ use super::request::{Answer, Body, Call, json};
 use super::shapes::id_of;
 use super::socket::Place;
 use super::{Subject, routes};
+use crate::engine::native::runs_in_dyno;
 use crate::platform::state::StateDir;
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
@@ -124,9 +125,14 @@ async fn accept(listener: UnixListener, shared: Arc<Shared>) {
 }
 
 async fn serve(stream: UnixStream, shared: Arc<Shared>) {
+    let asks = stream.peer_cred().ok().and_then(|who| who.pid()).and_then(|pid| u32::try_from(pid).ok());
+    let from_dyno = asks.is_some_and(runs_in_dyno);
     let service = {
         let shared = Arc::clone(&shared);
-        service_fn(move |request| respond(Arc::clone(&shared), request))
+        service_fn(move |request| {
+            let shared = Arc::clone(&shared);
+            async move { if from_dyno { Ok(keep_out()) } else { respond(shared, request).await } }
+        })
     };
     let connection = Builder::new()
         .timer(TokioTimer::new())
@@ -149,6 +155,12 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Resp
         Err(fault) => Err(fault),
     };
     Ok(answer.or_else(|fault| refuse(&fault)).unwrap_or_else(|_| Response::new(Body::default())))
+}
+
+/// A native dyno runs as the user whose socket this is, and may steer no more than a dyno on Heroku may.
+fn keep_out() -> Response<Body> {
+    let fault = Fault::forbidden("A dyno may not steer dynosim.");
+    refuse(&fault).unwrap_or_else(|_| Response::new(Body::default()))
 }
 
 fn refuse(fault: &Fault) -> Answer {

@@ -22,6 +22,7 @@ use crate::platform::project::Project;
 use crate::platform::slate::{self, Runnable};
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Values of these origins are the project's own text, not secrets.
@@ -57,6 +58,13 @@ pub(super) async fn run(session: &Session, args: &Explain) -> Result<ExitCode, P
         match asked {
             Asked::Code(topic) => topics::show(session.printer, topic),
             Asked::Rule(rule) => topics::show_rule(session.printer, rule),
+            Asked::Type(process_type) if !session.common.recursive && !is_project(&session.place()?.folder) => {
+                let title = format!(
+                    "there is no code `{process_type}`, and no app here that could have a process type of that name"
+                );
+                session.printer.error(&title, Some(&topics::suggestion(process_type.as_str())));
+                return Ok(super::code(crate::model::exit_code::ExitCode::Usage));
+            }
             Asked::Type(process_type) => explain_type(session, args, process_type).await?,
         }
     }
@@ -79,6 +87,14 @@ fn asked(word: &str) -> Result<Asked, (String, String)> {
     ProcessType::new(word)
         .map(Asked::Type)
         .map_err(|error| (format!("`{word}` is neither a code nor a process type: {error}"), topics::suggestion(word)))
+}
+
+/// Whether a folder has any file of an app's.
+fn is_project(folder: &Path) -> bool {
+    let named = |name: &str| ["heroku.yml", "Procfile"].contains(&name) || name.starts_with("Dockerfile");
+    let mut names =
+        folder.read_dir().into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.any(|name| named(&name))
 }
 
 async fn explain_type(session: &Session, args: &Explain, process_type: &ProcessType) -> Result<(), PlatformError> {

@@ -134,7 +134,7 @@ async fn dispatch(cli: Cli, printer: Printer) -> Result<ExitCode, PlatformError>
         Command::Guard(args) => Ok(guarded(printer, &args.words).await),
         Command::Logs(args) => logs::run(&session, args).await,
         Command::Explain(args) => explain::run(&session, &args).await,
-        Command::Parity(args) => Ok(parity::run(printer, &args)),
+        Command::Parity(args) => Ok(parity::run(printer, &args, session.common.engine.as_deref())),
         Command::Steer(args) if args.at_heroku().is_some() => heroku::releases::run(&session, args).await,
         Command::Steer(args) => steer::run(&session, args).await,
         Command::Container(args) => heroku::run(&session, args).await,

@@ -24,7 +24,7 @@ pub(super) async fn run(session: &Session, args: Run) -> Result<ExitCode, Platfo
     let app_runs = state.holder().map_err(PlatformError::io("look for a running up"))?.is_some();
     let (run, _alive) = state.open_run(&session.clock).await.map_err(PlatformError::io("register the run"))?;
     let project = session.project(sources).await?;
-    args.rules.allowed_on(project.engine.as_ref())?;
+    let rules = args.rules.dynos_on(&project)?;
     if !app_runs {
         project.sweep().await?;
     }
@@ -34,12 +34,7 @@ pub(super) async fn run(session: &Session, args: Run) -> Result<ExitCode, Platfo
     } else {
         Logs::open(&folder, clock, LogsOptions::default()).map_err(PlatformError::io("open the log"))?
     };
-    let ground = Ground {
-        run: project.run_identity(&run),
-        project: project.clone(),
-        logs: logs.clone(),
-        rules: args.rules.dynos(),
-    };
+    let ground = Ground { run: project.run_identity(&run), project: project.clone(), logs: logs.clone(), rules };
     let tty = !args.no_tty && terminal::is_interactive();
     let (columns, rows) = terminal::size();
     let options = RunOptions {

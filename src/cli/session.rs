@@ -20,7 +20,7 @@ use crate::platform::control::Reload;
 use crate::platform::deploy::DynoRules;
 use crate::platform::engines::{self, Chosen, Kind, NATIVE, Used, Wish};
 use crate::platform::interrupt::{self, Interrupt};
-use crate::platform::native::fitted;
+use crate::platform::native::{self, fitted};
 use crate::platform::project::{Place, Project, Sources};
 use crate::platform::report::{News, Reporter};
 use crate::platform::state::StateDir;
@@ -322,11 +322,14 @@ impl BuildArgs {
 }
 
 impl Rules {
-    /// Refuses what this engine cannot hold dynos to.
-    pub(super) fn allowed_on(&self, engine: &dyn Engine) -> Result<(), PlatformError> {
-        let facts = engine.facts();
+    /// What dynos run under on the project's engine. Refuses what that cannot hold them to.
+    pub(super) fn dynos_on(&self, project: &Project) -> Result<DynoRules, PlatformError> {
+        let (mut rules, facts) = (self.dynos(), project.engine.facts());
+        if facts.native {
+            rules.filesystem = native::filesystem(&project.app, rules.filesystem)?;
+        }
         if !self.strict_ports || facts.strict_ports {
-            return Ok(());
+            return Ok(rules);
         }
         let (why, help) = if facts.native {
             ("the kernel here cannot deny ports: it takes Linux 6.7 or newer, with Landlock", "leave it out")

@@ -18,6 +18,7 @@ use crate::platform::PlatformError;
 use crate::platform::control::Control;
 use crate::platform::down::{forget_request, was_asked};
 use crate::platform::interrupt::{self, Interrupter};
+use crate::platform::native;
 use crate::platform::project::Project;
 use crate::platform::report::Reporter;
 use crate::platform::state::{self, Held, Holder, LockError, StateDir};
@@ -39,7 +40,7 @@ const LOOKS: usize = 5;
 pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, PlatformError> {
     let sources = session.sources(&args.build, Severity::Note)?;
     sources.loaded.require_config().map_err(PlatformError::Project)?;
-    let options = UpOptions {
+    let mut options = UpOptions {
         quantities: quantities(&args, &sources.loaded.app),
         size: args.rules.size,
         front: args.router.options(&args.rules.timeouts, || config_base(&environment)).map_err(wrong)?,
@@ -80,7 +81,7 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
         project = session.project(sources) => project?,
         _ = interrupt.wanted() => return Err(PlatformError::Interrupted),
     };
-    args.rules.allowed_on(project.engine.as_ref())?;
+    options.rules = args.rules.dynos_on(&project)?;
     let logs = Logs::open(&state.file("journal"), session.clock.clone(), LogsOptions::default())
         .map_err(PlatformError::io("open the log"))?;
     stream::watch_journal(&logs, session.report.clone());
@@ -103,6 +104,7 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
             build: options.build.clone(),
             launch: options.launch,
             files: session.common.env.iter().filter_map(|file| std::path::absolute(file).ok()).collect(),
+            dynos_write: native::dynos_write(&project, &options.rules.filesystem),
             reload: Arc::clone(&reload),
             interrupt: interrupt.clone(),
         };

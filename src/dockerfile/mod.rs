@@ -5,6 +5,7 @@
 //! | `text` | a logical line and where each of its bytes came from |
 //! | `read` | a file to instructions: directives, comments, continuation, here-documents |
 //! | `words` | what an instruction takes: flags, exec and shell form, paths, assignments |
+//! | `faults` | what the builder refuses, or takes for something else than is meant |
 //! | `expand` | `$NAME` and quotes, as the builder reads them |
 //! | `stages` | stages, and which of them make the image |
 //! | `ignore` | `.dockerignore` |
@@ -13,6 +14,7 @@
 //! with one wrong line is what people ask about. Every span lies inside the text, on character boundaries.
 
 mod expand;
+mod faults;
 pub mod ignore;
 mod read;
 mod stages;
@@ -21,7 +23,7 @@ mod tests;
 mod text;
 mod words;
 
-pub use expand::{Vars, expand, names};
+pub use expand::{LONGEST, Vars, expand, names};
 pub use read::{Directive, Dockerfile, Fault, Heredoc, Instruction, read};
 pub use stages::{Base, Stage};
 pub use text::Text;

@@ -1,6 +1,7 @@
 //! A file to instructions, as BuildKit cuts it: a line goes on after a `\` at its end, comments and empty lines between
 //! are passed over, and a here-document belongs to the instruction that opens it.
 
+use super::faults;
 use super::text::Text;
 use super::words::{self, Flag};
 use std::ops::Range;
@@ -14,7 +15,7 @@ pub struct Dockerfile {
     pub directives: Vec<Directive>,
     /// What continues a line and escapes a character.
     pub escape: char,
-    /// What the builder would refuse.
+    /// What the builder would refuse, or take for something else.
     pub faults: Vec<Fault>,
 }
 
@@ -29,13 +30,15 @@ pub struct Directive {
     pub span: Range<usize>,
 }
 
-/// Something that the builder would refuse.
+/// Something that the builder would refuse, or take for something else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// What is wrong.
     pub title: String,
     /// Where.
     pub span: Range<usize>,
+    /// What becomes of it.
+    pub label: &'static str,
     /// How to mend it.
     pub help: String,
 }
@@ -74,40 +77,15 @@ pub struct Heredoc {
     pub span: Range<usize>,
 }
 
-/// What the builder knows.
-const KEYWORDS: [&str; 18] = [
-    "ADD",
-    "ARG",
-    "CMD",
-    "COPY",
-    "ENTRYPOINT",
-    "ENV",
-    "EXPOSE",
-    "FROM",
-    "HEALTHCHECK",
-    "LABEL",
-    "MAINTAINER",
-    "ONBUILD",
-    "RUN",
-    "SHELL",
-    "STOPSIGNAL",
-    "USER",
-    "VOLUME",
-    "WORKDIR",
-];
-
 /// Reads a file; a byte order mark is passed over.
 pub fn read(text: &str) -> Dockerfile {
     let mut reader = Reader { text, at: if text.starts_with('\u{feff}') { 3 } else { 0 }, line: 1 };
     let mut file = Dockerfile { escape: '\\', ..Dockerfile::default() };
     reader.directives(&mut file);
     while let Some(instruction) = reader.instruction(&mut file) {
-        if !KEYWORDS.contains(&instruction.keyword.as_str()) && !file.has_own_syntax() {
-            file.faults.push(unknown(&instruction));
-        }
         file.instructions.push(instruction);
     }
-    order(&mut file, text.len());
+    faults::find(&mut file, text.len());
     file
 }
 
@@ -154,6 +132,7 @@ impl<'t> Reader<'t> {
                     other => file.faults.push(Fault {
                         title: format!("`{other}` cannot be the escape character"),
                         span: directive.span.clone(),
+                        label: faults::REFUSES,
                         help: "it is a backslash or a backtick".into(),
                     }),
                 }
@@ -224,6 +203,7 @@ impl<'t> Reader<'t> {
         file.faults.push(Fault {
             title: format!("the here-document `{name}` has no end"),
             span: of.span.clone(),
+            label: faults::REFUSES,
             help: format!("end it with a line that is `{name}` and nothing else"),
         });
         Heredoc { name, expands, span: start..self.text.len() }
@@ -241,32 +221,4 @@ fn directive(start: usize, line: &str) -> Option<Directive> {
     let name = name.trim().to_ascii_lowercase();
     let known = ["syntax", "escape", "check"].contains(&name.as_str());
     known.then(|| Directive { name, value: value.trim().to_owned(), span: start..start + line.len() })
-}
-
-fn unknown(instruction: &Instruction) -> Fault {
-    Fault {
-        title: format!("`{}` is not an instruction", instruction.keyword),
-        span: instruction.keyword_span.clone(),
-        help: "every line begins with an instruction such as RUN, or belongs to the one above by a `\\` at that line's end"
-            .into(),
-    }
-}
-
-/// Only `ARG` may stand before the first `FROM`, and there must be one.
-fn order(file: &mut Dockerfile, end: usize) {
-    let first = file.instructions.iter().position(|one| one.keyword == "FROM");
-    let early = file.instructions.iter().take(first.unwrap_or(usize::MAX)).find(|one| one.keyword != "ARG");
-    if let Some(early) = early.filter(|one| KEYWORDS.contains(&one.keyword.as_str())) {
-        file.faults.push(Fault {
-            title: format!("`{}` stands before the first FROM", early.keyword),
-            span: early.keyword_span.clone(),
-            help: "begin the file with `FROM <image>`; only ARG may stand before it".into(),
-        });
-    } else if first.is_none() && file.faults.is_empty() {
-        file.faults.push(Fault {
-            title: "the Dockerfile has no FROM".into(),
-            span: end..end,
-            help: "begin the file with `FROM <image>`".into(),
-        });
-    }
 }

@@ -85,6 +85,18 @@ fn assignments_flags_and_variables_are_read_as_the_builder_reads_them() {
 }
 
 #[test]
+fn what_nests_or_grows_without_end_is_told_by_nobody() {
+    let nested = |depth: usize| format!("{}x{}", "${B:-".repeat(depth), "}".repeat(depth));
+    let vars = Vars::from([("A".into(), Some("a".repeat(3000)))]);
+    assert_eq!(expand(&nested(5), &vars, '\\'), Ok("x".into()));
+    assert_eq!(expand(&nested(100_000), &vars, '\\'), Err("B".into()));
+    assert_eq!(names(&nested(100_000)), ["B"]);
+    assert!(expand(&"${a".repeat(100_000), &vars, '\\').is_ok());
+    assert_eq!(expand("$A$A", &vars, '\\'), Err("A".into()));
+    assert_eq!(expand(&"x".repeat(9000), &vars, '\\').unwrap().len(), 9000);
+}
+
+#[test]
 fn the_chain_of_an_image_follows_named_stages_down_to_a_base() {
     let text = "ARG V=3.11\nARG W\nFROM python:$V AS base\nFROM base AS build\nFROM ${W} AS odd\nFROM base\nCMD x\n";
     let file = read(text);
@@ -105,6 +117,12 @@ fn what_the_builder_refuses_is_a_fault_with_its_place() {
         ("RUN x\nFROM a\n", "before the first FROM", "RUN"),
         ("# only\n", "has no FROM", ""),
         ("# escape=x\nFROM a\n", "escape character", "# escape=x"),
+        ("FROM a\nCMD ['x']\n", "the list of CMD is no JSON", "CMD ['x']"),
+        ("FROM a\nENTRYPOINT [“x”]\n", "the list of ENTRYPOINT is no JSON", "ENTRYPOINT [“x”]"),
+        ("FROM a\nENV A=1 \\\n B\n", "ENV gives `B` no value", "ENV A=1 \\\n B"),
+        ("FROM a\nSHELL bash\n", "SHELL takes a JSON list", "SHELL bash"),
+        ("FROM a\nHEALTHCHECK true\n", "HEALTHCHECK takes", "HEALTHCHECK true"),
+        ("FROM a\nEXPOSE\n", "EXPOSE is given nothing", "EXPOSE"),
     ] {
         let file = read(text);
         assert_eq!(file.faults.len(), 1, "{text}");

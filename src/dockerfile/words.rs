@@ -81,9 +81,26 @@ impl Instruction {
 
     /// A command: a JSON list of texts is the exec form, everything else the shell form, JSON that is not well-formed too.
     pub fn form(&self) -> Form {
-        match self.json() {
+        match self.list() {
             Some(words) => Form::Exec(words),
             None => Form::Shell(Word { text: self.body().to_owned(), span: self.body_span(0..self.body().len()) }),
+        }
+    }
+
+    /// Whether it is written as a list and is none, so that the builder takes it for a text. A shell's own `[ … ]` and
+    /// `[[ … ]]`, and patterns of paths, are meant as they are.
+    pub fn is_broken_list(&self) -> bool {
+        let Some(rest) = self.body().strip_prefix('[').filter(|_| self.list().is_none()) else { return false };
+        let quotes = ['"', '\'', '“', '”', '‘', '’'];
+        match self.keyword.as_str() {
+            "CMD" | "ENTRYPOINT" | "RUN" => {
+                let inner = rest.trim_start().strip_prefix(quotes);
+                let comma = inner.and_then(|inner| inner.split_once(quotes)).map(|(_, next)| next.trim_start());
+                rest.starts_with(|c: char| !c.is_whitespace() && c != '[')
+                    || comma.is_some_and(|next| next.starts_with(','))
+            }
+            "COPY" | "ADD" | "VOLUME" => rest.starts_with(quotes),
+            _ => false,
         }
     }
 
@@ -98,7 +115,7 @@ impl Instruction {
     /// The words of `COPY` and `ADD`: sources and, last, the destination. `None` where there are fewer than two, and
     /// where quotes stand in them.
     pub fn paths(&self) -> Option<Vec<Word>> {
-        let words = match self.json() {
+        let words = match self.list() {
             Some(words) => words,
             None if self.body().starts_with('[') || self.body().contains(['"', '\'']) => return None,
             None => self.plain_words(),
@@ -126,7 +143,7 @@ impl Instruction {
     }
 
     /// The texts of a JSON list, each with its place, quotes not counted.
-    fn json(&self) -> Option<Vec<Word>> {
+    pub fn list(&self) -> Option<Vec<Word>> {
         let body = self.body();
         let list: Vec<String> = serde_json::from_str(body.trim_end()).ok()?;
         let mut words = Vec::with_capacity(list.len());

@@ -14,8 +14,14 @@ const NAMED_WRITES: usize = 8;
 const SHELLS: [&str; 6] = ["sh", "bash", "dash", "ash", "busybox", "zsh"];
 
 /// The explanation's text. `processes` are those of the dyno at this moment, where the explanation needs them; `words` is
-/// what it printed last.
-pub fn text(dyno: &DynoName, explanation: &Explanation, processes: &[ProcessFacts], words: &LastWords) -> String {
+/// what it printed last; `native` that there is no image.
+pub fn text(
+    dyno: &DynoName,
+    explanation: &Explanation,
+    processes: &[ProcessFacts],
+    words: &LastWords,
+    native: bool,
+) -> String {
     match explanation {
         Explanation::WrongListener { listeners, port } => wrong_listener(dyno, listeners, *port),
         Explanation::NoListener { port } => format!(
@@ -43,7 +49,7 @@ pub fn text(dyno: &DynoName, explanation: &Explanation, processes: &[ProcessFact
             limit >> 20,
             words.told()
         ),
-        Explanation::Finding(finding) => found(dyno, finding),
+        Explanation::Finding(finding) => found(dyno, finding, native),
         Explanation::LostWrites(writes) => lost_writes(dyno, writes),
         Explanation::LaunchFailed(reason) => format!("{dyno} could not be started: {reason}"),
         Explanation::Backoff { crashes, wait } => format!(
@@ -65,8 +71,8 @@ pub fn text(dyno: &DynoName, explanation: &Explanation, processes: &[ProcessFact
         }
         Explanation::Signalled(status) => format!("{dyno} {}{}", signalled(*status), words.told()),
         Explanation::CommandStatus(_) => format!(
-            "{dyno} ended with status 127: the command, or the interpreter its first line names, was not found in the \
-             image"
+            "{dyno} ended with status 127: the command, or the interpreter its first line names, was not found {}",
+            if native { "on this machine: install it, where $PATH leads" } else { "in the image" }
         ),
     }
 }
@@ -130,7 +136,7 @@ fn heaviest(processes: &[ProcessFacts]) -> String {
     if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) }
 }
 
-fn found(dyno: &DynoName, finding: &Finding) -> String {
+fn found(dyno: &DynoName, finding: &Finding, native: bool) -> String {
     match finding {
         Finding::ExecFailed { program, reason } => format!("{dyno} could not execute `{program}`: {reason}"),
         Finding::CrlfScript { path, shebang } => format!(
@@ -138,8 +144,8 @@ fn found(dyno: &DynoName, finding: &Finding) -> String {
              not found; save it with LF, and keep it so with `* text eol=lf` in .gitattributes"
         ),
         Finding::NotExecutable { path } => format!(
-            "{path} may not be executed by the dyno's user: `chmod +x` it, or `git update-index --chmod=+x` it, and \
-             rebuild"
+            "{path} may not be executed by the dyno's user: `chmod +x` it, or `git update-index --chmod=+x` it{}",
+            if native { "" } else { ", and rebuild" }
         ),
         Finding::NoShell => format!(
             "{dyno}'s image has no /bin/sh, which runs the command when there is no ENTRYPOINT: set an ENTRYPOINT in \
@@ -206,7 +212,7 @@ mod tests {
     }
 
     fn text(dyno: &DynoName, explanation: &Explanation, processes: &[ProcessFacts]) -> String {
-        super::text(dyno, explanation, processes, &LastWords::default())
+        super::text(dyno, explanation, processes, &LastWords::default(), false)
     }
 
     fn process(pid: u32, name: &str) -> ProcessFacts {
@@ -231,7 +237,8 @@ mod tests {
     fn r10_without_a_socket_names_what_runs_and_what_it_printed() {
         let words = LastWords::default();
         words.hear(b"waiting for postgres\n");
-        let told = super::text(&web(), &Explanation::NoListener { port: 43127 }, &[process(7, "python")], &words);
+        let told =
+            super::text(&web(), &Explanation::NoListener { port: 43127 }, &[process(7, "python")], &words, false);
         assert_eq!(
             told,
             "web.1 listens on no port; $PORT is 43127: bind 0.0.0.0:43127; running: python (pid 7); it last printed, 0 s \

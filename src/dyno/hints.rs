@@ -45,6 +45,9 @@ pub struct WriteHints {
     dyno: DynoName,
     uid: u32,
     filesystem: Filesystem,
+    /// It runs this machine's own programs, and there is no image to mend.
+    native: bool,
+    strict_ports: bool,
     told: BTreeSet<String>,
     /// The end of what was read before.
     tail: Vec<u8>,
@@ -53,7 +56,13 @@ pub struct WriteHints {
 impl WriteHints {
     /// For a dyno that runs as `uid` under these rules.
     pub fn new(dyno: DynoName, uid: u32, filesystem: Filesystem) -> Self {
-        Self { dyno, uid, filesystem, told: BTreeSet::new(), tail: Vec::new() }
+        Self { dyno, uid, filesystem, native: false, strict_ports: false, told: BTreeSet::new(), tail: Vec::new() }
+    }
+
+    /// The same where there is no image, or where every port but `$PORT` is denied.
+    #[must_use]
+    pub fn with(self, native: bool, strict_ports: bool) -> Self {
+        Self { native, strict_ports, ..self }
     }
 
     /// Explanations that this piece of output calls for, each cause once. A message may come in several pieces.
@@ -95,7 +104,12 @@ impl WriteHints {
         }
         let (line, near) = (String::from_utf8_lossy(line), String::from_utf8_lossy(near));
         let dyno = &self.dyno;
-        let (key, text) = if !read_only && is_low_port(&line, &near) {
+        let (key, text) = if !read_only && self.strict_ports && is_of_bind(&line, &near) {
+            let text = format!(
+                "{dyno} may bind no port but $PORT, as --strict-ports says: bind 0.0.0.0:$PORT, or leave it out"
+            );
+            ("a port".to_owned(), text)
+        } else if !read_only && is_low_port(&line, &near) {
             let text = format!(
                 "{dyno} may not bind a port below 1024: only root may, and no dyno is root (uid {}): bind 0.0.0.0:$PORT",
                 self.uid
@@ -104,8 +118,9 @@ impl WriteHints {
         } else if line.contains("re you root") || line.contains("uperuser privilege") {
             let text = format!(
                 "{dyno} runs a program that wants to be root; no dyno is (uid {}), whatever USER says: install packages \
-                 in the Dockerfile",
-                self.uid
+                 {}",
+                self.uid,
+                if self.native { "on this machine beforehand" } else { "in the Dockerfile" }
             );
             ("root".to_owned(), text)
         } else {
@@ -128,7 +143,14 @@ impl WriteHints {
         if line.contains("chown") || line.contains("peration not permitted") {
             return format!(
                 "{dyno} may not change the owner or mode of {path}: only root and the owner may, and the dyno runs as a \
-                 random user (uid {uid}): do it in the Dockerfile"
+                 random user (uid {uid}): do it {}",
+                if self.native { "beforehand" } else { "in the Dockerfile" }
+            );
+        }
+        if self.native {
+            return format!(
+                "{dyno} may not use {path}: it has your rights here at most, on Heroku those of an unprivileged user \
+                 (uid {uid}): let everybody use it, or use /tmp"
             );
         }
         format!(
@@ -143,8 +165,16 @@ fn is_low_port(line: &str, near: &str) -> bool {
     let names_port = [":80", ":443", " 80", " 443"].iter().any(|port| {
         line.match_indices(port).any(|(at, _)| !line[at + port.len()..].starts_with(|c: char| c.is_ascii_digit()))
     });
-    let binds = |text: &str| text.contains("bind") || text.contains("listen EACCES") || text.contains("make_sock");
     (names_port && binds(line)) || (path_in(line).is_none() && near.contains(".bind("))
+}
+
+/// Whether the refusal is about a bind, of whatever port.
+fn is_of_bind(line: &str, near: &str) -> bool {
+    binds(line) || (path_in(line).is_none() && near.contains(".bind("))
+}
+
+fn binds(text: &str) -> bool {
+    text.contains("bind") || text.contains("listen EACCES") || text.contains("make_sock")
 }
 
 fn line_around(output: &[u8], place: usize) -> &[u8] {
@@ -248,6 +278,20 @@ mod tests {
             let found: Vec<String> = whole.as_bytes().chunks(size).flat_map(|piece| hints.read(piece)).collect();
             assert!(found.iter().any(|hint| hint.contains("port below 1024")), "{size}: {found:?}");
         }
+    }
+
+    #[test]
+    fn where_there_is_no_image_no_dockerfile_is_to_be_mended() {
+        let web = || DynoName::new(ProcessType::web(), 1);
+        let hints =
+            |strict| WriteHints::new(web(), 12_345, Filesystem::ReadOnly { writable: vec![] }).with(true, strict);
+        for line in ["/bin/sh: 1: python: Permission denied", "chown: /srv: Operation not permitted", "are you root?"] {
+            let told = hints(false).read(format!("{line}\n").as_bytes());
+            assert!(told.len() == 1 && !told[0].contains("Dockerfile"), "{told:?}");
+        }
+        let bind = b"PermissionError: [Errno 13] bind 0.0.0.0:9000: Permission denied\n";
+        let told = hints(true).read(bind);
+        assert!(told[0].contains("--strict-ports") && !told[0].contains("1024"), "{told:?}");
     }
 
     #[test]

@@ -254,7 +254,8 @@ impl Task {
                     client,
                     logs: self.plan.logs.clone(),
                     name: self.plan.name.clone(),
-                    hints: WriteHints::new(self.plan.name.clone(), started.uid, self.plan.filesystem.clone()),
+                    hints: WriteHints::new(self.plan.name.clone(), started.uid, self.plan.filesystem.clone())
+                        .with(self.plan.engine.facts().native, self.plan.strict_ports),
                     words: self.words.clone(),
                 };
                 // The line that says so goes before anything the process prints.
@@ -293,7 +294,8 @@ impl Task {
             }
             _ => Vec::new(),
         };
-        let text = explain::text(&self.plan.name, explanation, &processes, &self.words);
+        let text =
+            explain::text(&self.plan.name, explanation, &processes, &self.words, self.plan.engine.facts().native);
         self.plan.logs.publish(&Message::explain(&self.plan.name, text));
     }
 

@@ -61,7 +61,7 @@ impl PrivateFiles {
     }
 
     /// Writes a dyno's own files. Blocks for a moment.
-    pub(in crate::engine) fn prepare(&self, spec: &DynoSpec, name: &str, home: &str) -> io::Result<DynoFiles> {
+    pub(in crate::engine) fn prepare(&self, spec: &DynoSpec, name: &str) -> io::Result<DynoFiles> {
         let run = self.run_folder(&spec.run.identity, &spec.run.run);
         let folder = run.join(name);
         make_folder(&folder)?;
@@ -73,7 +73,7 @@ impl PrivateFiles {
             quota: self.folder.join(format!("quota-{}", spec.size.quota)),
             alive: locked.then_some(alive),
         };
-        write_whole(&files.passwd, passwd(&spec.image.files.passwd, spec.uid, home).as_bytes(), 0o644)?;
+        write_whole(&files.passwd, passwd(&spec.image.files.passwd, spec.uid, &spec.home()).as_bytes(), 0o644)?;
         write_whole(&files.group, group(&spec.image.files.group).as_bytes(), 0o644)?;
         if !files.quota.exists() {
             write_whole(&files.quota, format!("{}\n", spec.size.quota).as_bytes(), 0o644)?;
@@ -99,7 +99,7 @@ impl PrivateFiles {
     /// Removes the files of one dyno.
     pub(in crate::engine) fn forget_dyno(&self, identity: &str, run: &str, name: &str) {
         // What is left behind is removed by the next sweep.
-        let _ = fs::remove_dir_all(self.run_folder(identity, run).join(name));
+        let _ = remove_whole(&self.run_folder(identity, run).join(name));
     }
 
     /// Removes the files of every run but those of `live`.
@@ -110,7 +110,7 @@ impl PrivateFiles {
             if !live.iter().any(|run| path.ends_with(run)) {
                 let mut locks = self.locks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 locks.retain(|(held, _)| !held.starts_with(&path));
-                let _ = fs::remove_dir_all(path);
+                let _ = remove_whole(&path);
             }
         }
         let _ = fs::remove_dir(folder);
@@ -118,6 +118,23 @@ impl PrivateFiles {
 
     fn run_folder(&self, identity: &str, run: &str) -> PathBuf {
         self.folder.join("dynos").join(identity).join(run)
+    }
+}
+
+/// Removes a folder, also what a dyno has closed to everybody in it.
+fn remove_whole(folder: &Path) -> io::Result<()> {
+    fs::remove_dir_all(folder).or_else(|_| {
+        open_all(folder);
+        fs::remove_dir_all(folder)
+    })
+}
+
+fn open_all(folder: &Path) {
+    if fs::set_permissions(folder, Permissions::from_mode(0o700)).is_ok() {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+            open_all(&entry.path());
+        }
     }
 }
 

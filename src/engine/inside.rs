@@ -41,3 +41,12 @@ pub const SHELLS: &[&str] =
 
 /// Where programs are looked for when the dyno has no `$PATH`.
 pub const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// No more programs are named.
+pub(in crate::engine) const MOST_PROGRAMS: usize = 24;
+
+/// The folders of a dyno's `$PATH`, or of the usual one.
+pub(in crate::engine) fn folders(path: Option<&str>) -> Vec<String> {
+    let folders = path.unwrap_or(USUAL_PATH).split(':');
+    folders.filter(|folder| folder.starts_with('/')).map(str::to_owned).collect()
+}

@@ -271,6 +271,29 @@ pub struct DynoSpec {
     pub console: Console,
 }
 
+impl DynoSpec {
+    /// Where `HOME` leads: the last value of the platform's and the config's, else the image's.
+    pub(in crate::engine) fn home(&self) -> String {
+        let given = self.env.iter().rev().find(|(name, _)| name == "HOME").map(|(_, home)| home.as_str());
+        given.or_else(|| self.image.env("HOME")).unwrap_or("/").to_owned()
+    }
+
+    /// The paths that `--writable` names.
+    ///
+    /// # Errors
+    /// One of them is not absolute.
+    pub(in crate::engine) fn writable(&self) -> Result<&[String], EngineError> {
+        let Filesystem::ReadOnly { writable } = &self.filesystem else { return Ok(&[]) };
+        match writable.iter().find(|path| !path.starts_with('/')) {
+            Some(odd) => Err(EngineError::Operation {
+                doing: "reading --writable".into(),
+                reason: format!("`{odd}` is not an absolute path of the dyno"),
+            }),
+            None => Ok(writable),
+        }
+    }
+}
+
 /// What a dyno may write to, besides what Unix permissions say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Filesystem {
@@ -351,6 +374,8 @@ pub struct EngineFacts {
     /// It runs this machine's own programs in the project's own folder: it has no images, and builds, exports and pulls
     /// none.
     pub native: bool,
+    /// Dynos write to the project's own files, where they may write at all.
+    pub shares_files: bool,
     /// It can deny every bind but that of `$PORT`.
     pub strict_ports: bool,
     /// What is only approximate with this engine, each a sentence.

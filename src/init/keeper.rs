@@ -34,6 +34,7 @@ pub fn keep(words: impl Iterator<Item = OsString>) -> ! {
             _ => reach = Reach::Tree,
         }
     }
+    sys::keep_only(&uppers.iter().filter_map(|(fd, _)| fd.parse().ok()).collect::<Vec<i32>>());
     let status = loop {
         match sys::reap_next() {
             sys::Reaped::Child(pid, status) if pid == child => break status,

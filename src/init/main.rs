@@ -63,6 +63,7 @@ fn main() {
         eprintln!("dynosim init: {usage}");
         exit(125)
     });
+    sys::keep_only(options.control.as_slice());
     sys::die_with_parent(options.reach);
     if options.new_proc
         && let Err(error) = mounts::new_proc()
@@ -184,7 +185,8 @@ impl Init {
             sockets: sockets::Watch::new(options.port, options.machine, options.reach),
             next_look: options.limit.map(|_| now + MEMORY_PACE),
             keeper: (options.reach == Reach::Tree).then(sys::parent),
-            memory: processes::OomCounter::new(),
+            // The machine's own counter counts everybody's.
+            memory: if options.machine { processes::OomCounter::none() } else { processes::OomCounter::new() },
             unread: Vec::new(),
             main_status: None,
             stopping: false,

@@ -105,6 +105,11 @@ impl OomCounter {
         Self { file, last: file.and_then(read).unwrap_or(0) }
     }
 
+    /// For a dyno that has no counter of its own.
+    pub fn none() -> Self {
+        Self { file: None, last: 0 }
+    }
+
     /// Whether it grew since it was asked last.
     pub fn grew(&mut self) -> bool {
         let now = self.file.and_then(read).unwrap_or(self.last);

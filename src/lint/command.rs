@@ -4,7 +4,7 @@ use super::folder::Content;
 use super::servers::{Bind, SERVERS, Server, WRAPPERS};
 use super::shell::{self, Join, ShellWord};
 use crate::diagnostic::SourceFile;
-use crate::dockerfile::Text;
+use crate::dockerfile::{LONGEST, Text};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -43,6 +43,8 @@ impl Origin {
 pub(super) struct Arg {
     /// Known variables replaced, others as written.
     pub(super) text: String,
+    /// Where it stands, which for what heroku.yml gives to an `ENTRYPOINT` is not where the program does.
+    pub(super) file: Arc<SourceFile>,
     /// In the file.
     pub(super) span: Range<usize>,
     /// No shell replaces a variable in it.
@@ -57,7 +59,7 @@ pub(super) struct Command {
     pub(super) args: Vec<Arg>,
     /// Where output goes.
     pub(super) redirects: Vec<(String, Arg)>,
-    /// Where it stands.
+    /// Where it stands, or the last of it.
     pub(super) file: Arc<SourceFile>,
     /// The script of the project that it stands in.
     pub(super) script: Option<String>,
@@ -86,6 +88,7 @@ pub(super) fn of_text(text: &str, origin: &Origin, values: &mut Values, script: 
         let sure = one.depth == 0 && !one.condition && !conditional;
         let arg = |word: &ShellWord, values: &Values| Arg {
             text: if word.literal { word.text.clone() } else { replaced(&word.text, values) },
+            file: Arc::clone(&origin.file),
             span: origin.span(word.range.clone()),
             literal: word.literal,
         };
@@ -159,11 +162,14 @@ pub(super) fn dollar_names(text: &str) -> Vec<&str> {
 pub(super) fn replaced(text: &str, values: &Values) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
+    let last_close = text.rfind('}').unwrap_or(0);
     while let Some(at) = rest.find('$') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let (used, name) = simple_reference(rest);
-        match name.and_then(|name| values.get(name)).filter(|value| name != Some("PORT") || !value.contains('$')) {
+        // Where nothing closes a brace any more, it is not looked for again and again.
+        let (used, name) = simple_reference(rest, text.len() - rest.len() < last_close);
+        let value = name.and_then(|name| values.get(name)).filter(|value| name != Some("PORT") || !value.contains('$'));
+        match value.filter(|value| out.len() + value.len() <= LONGEST) {
             Some(value) => out.push_str(value),
             None => out.push_str(&rest[..used]),
         }
@@ -172,14 +178,14 @@ pub(super) fn replaced(text: &str, values: &Values) -> String {
     out + rest
 }
 
-/// `$NAME`, `${NAME}` or `${NAME:-word}` at the start: how long it is, and the name.
-fn simple_reference(text: &str) -> (usize, Option<&str>) {
+/// `$NAME`, `${NAME}` or `${NAME:-word}` at the start: how long it is, and the name. `closes`: there is a `}` somewhere.
+fn simple_reference(text: &str, closes: bool) -> (usize, Option<&str>) {
     let body = &text[1..];
     let end_of = |text: &str| text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
     if let Some(inner) = body.strip_prefix('{') {
         let end = end_of(inner);
         let name = &inner[..end];
-        let Some(close) = inner[end..].find('}') else { return (1, None) };
+        let Some(close) = closes.then(|| inner[end..].find('}')).flatten() else { return (1, None) };
         let plain = close == 0 || inner[end..].starts_with(":-") && !inner[end..end + close].contains('$');
         return (end + close + 3, plain.then_some(name));
     }
@@ -349,9 +355,22 @@ impl Command {
         None
     }
 
-    /// From the first to the last argument.
+    /// From the first to the last argument that stands in its file.
     pub(super) fn span(&self) -> Range<usize> {
-        let start = self.args.first().map_or(0, |arg| arg.span.start);
-        start..self.args.last().map_or(start, |arg| arg.span.end).max(start)
+        let mut own = self.args.iter().filter(|arg| arg.file.name == self.file.name);
+        let first = own.next();
+        let start = first.map_or(0, |arg| arg.span.start);
+        start..own.next_back().or(first).map_or(start, |arg| arg.span.end).max(start)
+    }
+
+    /// Why an argument with a variable in place of a literal would not do, and what would.
+    pub(super) fn instead_of_literal(&self, arg: &Arg) -> &'static str {
+        if !arg.literal {
+            ""
+        } else if self.script.is_none() && ["heroku.yml", "Procfile"].contains(&arg.file.name.as_str()) {
+            "; no shell reads a command behind an ENTRYPOINT, so wrap it in `sh -c '…'`"
+        } else {
+            "; an exec form replaces no variables, so write CMD in shell form"
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! A build context as a rule sees it: which files a build would get. The only place of the rules that touches files.
 
-use crate::diagnostic::SourceFile;
+use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::dockerfile::ignore::{Ignore, Inherited};
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,8 @@ use std::sync::Arc;
 
 /// No script or configuration of a person is larger.
 const MOST_BYTES: u64 = 512 * 1024;
+/// The builder takes any; nothing is said of a larger one but that.
+const MOST_OF_DOCKERFILE: u64 = 4 << 20;
 
 /// A build context.
 pub(super) struct Folder {
@@ -88,6 +91,28 @@ impl Folder {
         let file = Arc::new(SourceFile { name: format!("{}{path}", self.prefix), text });
         Some(Content { path: path.to_owned(), file, executable: executable(&real), real })
     }
+}
+
+/// The text of a Dockerfile known to the user as `name`, and whether it is as written: Docker takes bytes, so those that
+/// are no UTF-8 are replaced.
+pub(super) fn dockerfile(path: &Path, name: &str) -> Result<(String, bool), Diagnostic> {
+    let unreadable = |why: String, help: &str| Diagnostic::error(format!("{name} {why}")).help(help);
+    let failed =
+        |error: std::io::Error| unreadable(format!("cannot be read: {error}"), "let it be read, then check again");
+    let facts = fs::metadata(path).map_err(failed)?;
+    if !facts.is_file() {
+        return Err(unreadable("is no file".into(), "a Dockerfile is a file of text"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(MOST_OF_DOCKERFILE + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    if bytes.len() as u64 > MOST_OF_DOCKERFILE {
+        let why = format!("is larger than {} MB", MOST_OF_DOCKERFILE >> 20);
+        return Err(unreadable(why, "is it another file under this name? A Dockerfile has a few hundred lines"));
+    }
+    Ok(match String::from_utf8_lossy(&bytes) {
+        Cow::Borrowed(text) => (text.to_owned(), true),
+        Cow::Owned(text) => (text, false),
+    })
 }
 
 /// The text of a file, if it is one.

@@ -4,6 +4,7 @@ use super::hits::Finding;
 use super::rule::Rule;
 use super::rules::RULES;
 use super::settings::Settings;
+use super::{Found, id_of};
 use crate::diagnostic::{Diagnostic, SourceFile, line_span};
 use crate::dockerfile;
 use std::collections::BTreeMap;
@@ -16,8 +17,20 @@ const WORD: &str = "dynosim-ignore";
 /// Findings that stay, and those that were let pass with their reasons.
 pub(super) struct Sifted {
     pub(super) kept: Vec<Finding>,
-    pub(super) ignored: Vec<(Finding, String)>,
+    pub(super) ignored: Vec<(Finding, Passed)>,
 }
+
+/// Why a finding was let pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// In the words of who did.
+    pub reason: String,
+    /// In dynosim.toml, not beside the place.
+    pub outside: bool,
+}
+
+/// First and last lines of the instructions of Dockerfiles, by the files' names.
+type Instructions<'f> = BTreeMap<&'f str, Vec<(usize, usize)>>;
 
 /// A comment that lets findings pass.
 struct Comment {
@@ -29,31 +42,45 @@ struct Comment {
     used: Vec<bool>,
 }
 
-/// Takes out what is let pass, and finds ignores that are for nothing. `files` are all that comments may stand in.
-pub(super) fn sift(found: Vec<Finding>, files: &[Arc<SourceFile>], settings: &Settings, rule: &'static Rule) -> Sifted {
+/// Takes out what is let pass, and finds ignores that are for nothing. `files` are all that comments may stand in,
+/// `dockerfiles` those of them where a comment counts for a whole instruction.
+pub(super) fn sift(
+    found: Found,
+    files: &[Arc<SourceFile>],
+    dockerfiles: &[&SourceFile],
+    settings: &Settings,
+    rule: &'static Rule,
+) -> Sifted {
+    let Found { passable, fatal, partial } = found;
     let mut comments: Vec<Comment> = files.iter().flat_map(comments).collect();
-    let starts: BTreeMap<&str, Vec<(usize, usize)>> =
-        files.iter().map(|file| (file.name.as_str(), instructions(file))).collect();
+    let starts: Instructions = dockerfiles.iter().map(|file| (file.name.as_str(), instructions(file))).collect();
     let mut by_settings = vec![false; settings.ignores.len()];
     let mut sifted = Sifted { kept: Vec::new(), ignored: Vec::new() };
-    for finding in found {
-        let reason = by_comment(&finding, &mut comments, &starts).or_else(|| {
-            let entry = settings.ignores.iter().position(|entry| {
-                let name = finding.diagnostic.place.as_ref().map(|(file, _)| file.name.as_str());
-                entry.rule == finding.rule.id && entry.file.as_deref().is_none_or(|file| name == Some(file))
-            })?;
+    let mut reason = |finding: &Finding| {
+        by_comment(finding, &mut comments, &starts).or_else(|| {
+            let entry = settings.ignores.iter().position(|entry| entry.is_meant(finding))?;
             by_settings[entry] = true;
-            Some(settings.ignores[entry].reason.clone())
-        });
-        match reason {
-            Some(reason) => sifted.ignored.push((finding, reason)),
+            Some(Passed { reason: settings.ignores[entry].reason.clone(), outside: true })
+        })
+    };
+    for finding in passable {
+        match reason(&finding) {
+            Some(passed) => sifted.ignored.push((finding, passed)),
             None => sifted.kept.push(finding),
         }
     }
-    sifted.kept.extend(comments.iter().flat_map(|comment| complaints(comment, rule)));
+    for mut finding in fatal {
+        if reason(&finding).is_some() {
+            let help = finding.diagnostic.help.take().map(|help| format!("{help}\n")).unwrap_or_default();
+            finding.diagnostic.help =
+                Some(help + "it cannot be let pass: the project is refused as long as it is there");
+        }
+        sifted.kept.push(finding);
+    }
+    sifted.kept.extend(comments.iter().flat_map(|comment| complaints(comment, rule, partial)));
     for (entry, used) in settings.ignores.iter().zip(by_settings) {
         let unknown = !RULES.iter().any(|known| known.id == entry.rule);
-        if !used || unknown {
+        if (!used && !partial) || unknown {
             let title = if unknown {
                 format!("dynosim.toml ignores {}, which is no rule", entry.rule)
             } else {
@@ -71,14 +98,11 @@ fn finding(rule: &'static Rule, diagnostic: Diagnostic) -> Finding {
 }
 
 /// The reason, where a comment stands in the lines directly above the finding, or above its instruction.
-fn by_comment(
-    finding: &Finding,
-    comments: &mut [Comment],
-    starts: &BTreeMap<&str, Vec<(usize, usize)>>,
-) -> Option<String> {
+fn by_comment(finding: &Finding, comments: &mut [Comment], starts: &Instructions<'_>) -> Option<Passed> {
     let (file, _) = finding.diagnostic.place.as_ref()?;
     let line = finding.diagnostic.line()?;
-    let instruction = starts.get(file.name.as_str())?.iter().find(|(first, last)| (*first..=*last).contains(&line));
+    let instructions = starts.get(file.name.as_str()).into_iter().flatten();
+    let instruction = instructions.into_iter().find(|(first, last)| (*first..=*last).contains(&line));
     let lines = [Some(line), instruction.map(|(first, _)| *first)];
     for comment in comments.iter_mut().filter(|comment| comment.file.name == file.name && !comment.reason.is_empty()) {
         let above = |line: usize| {
@@ -91,7 +115,7 @@ fn by_comment(
         }
         if let Some(at) = comment.ids.iter().position(|id| id == finding.rule.id) {
             comment.used[at] = true;
-            return Some(comment.reason.clone());
+            return Some(Passed { reason: comment.reason.clone(), outside: false });
         }
     }
     None
@@ -101,11 +125,8 @@ fn is_comment(line: &str) -> bool {
     line.trim_start().starts_with('#')
 }
 
-/// First and last lines of the instructions of a Dockerfile; none of other files.
-fn instructions(file: &Arc<SourceFile>) -> Vec<(usize, usize)> {
-    if !file.name.rsplit('/').next().unwrap_or_default().to_ascii_lowercase().contains("dockerfile") {
-        return Vec::new();
-    }
+/// First and last lines of the instructions of a Dockerfile.
+fn instructions(file: &SourceFile) -> Vec<(usize, usize)> {
     let read = dockerfile::read(&file.text).instructions;
     read.iter().map(|one| (one.line, one.line + file.text[one.span.clone()].matches('\n').count())).collect()
 }
@@ -122,7 +143,7 @@ fn comments(file: &Arc<SourceFile>) -> Vec<Comment> {
             continue;
         }
         let (ids, reason) = rest.split_once(':').unwrap_or((rest, ""));
-        let ids: Vec<String> = ids.split([',', ' ']).filter(|id| !id.is_empty()).map(str::to_ascii_uppercase).collect();
+        let ids: Vec<String> = ids.split([',', ' ']).filter(|id| !id.is_empty()).map(id_of).collect();
         let indent = line.len() - line.trim_start().len();
         let span = at + indent..at + line.trim_end().len();
         let used = vec![false; ids.len()];
@@ -138,7 +159,8 @@ fn comments(file: &Arc<SourceFile>) -> Vec<Comment> {
     found
 }
 
-fn complaints(comment: &Comment, rule: &'static Rule) -> Vec<Finding> {
+/// What is wrong with a comment; where not everything was looked at, it may yet be needed.
+fn complaints(comment: &Comment, rule: &'static Rule, partial: bool) -> Vec<Finding> {
     let say = |title: String, help: &str| {
         let said = Diagnostic::warning(title).at(&comment.file, comment.span.clone(), "ignores nothing");
         finding(rule, said.help(help.to_owned()))
@@ -153,9 +175,10 @@ fn complaints(comment: &Comment, rule: &'static Rule) -> Vec<Finding> {
             &help,
         )];
     }
-    let each = comment.ids.iter().zip(&comment.used).filter(|(_, used)| !**used);
+    let known = |id: &String| RULES.iter().any(|known| known.id == id);
+    let each = comment.ids.iter().zip(&comment.used).filter(|(id, used)| !(**used || partial && known(id)));
     each.map(|(id, _)| {
-        if RULES.iter().any(|known| known.id == id) {
+        if known(id) {
             say(format!("{id} finds nothing here: the ignore is for nothing"), "take it out")
         } else {
             say(format!("{id} is no rule"), "`docs/rules-of-check.md` lists the rules")

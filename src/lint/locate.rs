@@ -4,11 +4,14 @@ use super::folder::{Content, clean};
 use super::scene::{Image, absolute};
 use crate::dockerfile::{Instruction, expand};
 use crate::model::glob;
+use std::collections::BTreeSet;
 
 /// Where programs are looked for.
 const PATH: &[&str] = &["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 /// How many stages a file is followed through.
 const DEPTH: usize = 5;
+/// How many instructions are asked for one file.
+const MOST: usize = 2000;
 
 /// The file at a path of the image, read, and the `COPY` of the last stage that put it there. A name without a slash is
 /// looked for as a shell does, and then in the working folder, where an interpreter is given it.
@@ -26,49 +29,63 @@ pub(super) fn locate(image: &Image, path: &str) -> Option<(Content, usize)> {
 
 fn in_image(image: &Image, path: &str) -> Option<(Content, usize)> {
     let steps: Vec<usize> = image.steps().map(|(at, _)| at).collect();
+    let mut search = Search { image, tried: BTreeSet::new() };
     steps.iter().rev().find_map(|at| {
-        let found = source(image, *at, path, DEPTH)?;
+        let found = search.source(*at, path, DEPTH)?;
         Some((image.folder.read(&found)?, *at))
     })
 }
 
-/// The path in the context that an instruction puts at `path`, if it does and something is there.
-fn source(image: &Image, at: usize, path: &str, depth: usize) -> Option<String> {
-    let one = &image.docker.instructions[at];
-    if !["COPY", "ADD"].contains(&one.keyword.as_str()) {
-        return None;
-    }
-    let (sources, destination) = copied(image, at)?;
-    let several = sources.len() > 1;
-    let folder_named = several || destination.1;
-    for source in sources {
-        for found in candidates(&source, &destination.0, folder_named, path) {
-            match one.flag("from") {
-                None => {
-                    let Some(found) = clean(&found) else { continue };
-                    if image.folder.root.join(&found).is_file() {
-                        return Some(found);
-                    }
-                }
-                Some(from) if depth > 0 => {
-                    let stage = image.docker.target(&image.stages, Some(&from.value))?;
-                    let (chain, _) = image.docker.chain(&image.stages, stage);
-                    let inner = absolute(&found, Some("/"))?;
-                    let ranges = chain.iter().rev().map(|stage| image.stages[*stage].range.clone());
-                    let found = ranges.flat_map(Iterator::rev).find_map(|at| source_of_stage(image, at, &inner, depth));
-                    if found.is_some() {
-                        return found;
-                    }
-                }
-                Some(_) => return None,
-            }
-        }
-    }
-    None
+/// A search for one file.
+struct Search<'i> {
+    image: &'i Image,
+    /// Instructions of other stages that do not have it, with the path that was asked for: each is asked once.
+    tried: BTreeSet<(usize, String)>,
 }
 
-fn source_of_stage(image: &Image, at: usize, path: &str, depth: usize) -> Option<String> {
-    source(image, at, path, depth - 1)
+impl Search<'_> {
+    /// The path in the context that an instruction puts at `path`, if it does and something is there.
+    fn source(&mut self, at: usize, path: &str, depth: usize) -> Option<String> {
+        let image = self.image;
+        let one = &image.docker.instructions[at];
+        if !["COPY", "ADD"].contains(&one.keyword.as_str()) {
+            return None;
+        }
+        let (sources, destination) = copied(image, at)?;
+        let several = sources.len() > 1;
+        let folder_named = several || destination.1;
+        for source in sources {
+            for found in candidates(&source, &destination.0, folder_named, path) {
+                match one.flag("from") {
+                    None => {
+                        let Some(found) = clean(&found) else { continue };
+                        if image.folder.root.join(&found).is_file() {
+                            return Some(found);
+                        }
+                    }
+                    Some(from) if depth > 0 => {
+                        let stage = image.docker.target(&image.stages, Some(&from.value))?;
+                        let found = self.of_stage(stage, &absolute(&found, Some("/"))?, depth - 1);
+                        if found.is_some() {
+                            return found;
+                        }
+                    }
+                    Some(_) => return None,
+                }
+            }
+        }
+        None
+    }
+
+    fn of_stage(&mut self, stage: usize, path: &str, depth: usize) -> Option<String> {
+        let (chain, _) = self.image.docker.chain(&self.image.stages, stage);
+        let ranges = chain.iter().rev().map(|stage| self.image.stages[*stage].range.clone());
+        let steps: Vec<usize> = ranges.flat_map(Iterator::rev).collect();
+        steps.into_iter().find_map(|at| {
+            let new = self.tried.len() < MOST && self.tried.insert((at, path.to_owned()));
+            new.then(|| self.source(at, path, depth)).flatten()
+        })
+    }
 }
 
 /// Sources as written, variables replaced, and the destination, absolute, with whether it surely is a folder.

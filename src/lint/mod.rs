@@ -34,12 +34,13 @@ mod told;
 
 pub use fix::{Change, Fix, fixed};
 pub use hits::Finding;
+pub use ignores::Passed;
 pub use rule::{Check, Rule, Said, severity_word};
 pub use rules::RULES;
 pub use settings::{NAME as SETTINGS, Settings, read as settings};
 
 use crate::diagnostic::{Diagnostic, Severity, SourceFile};
-use crate::manifest::Loaded;
+use crate::manifest::{Loaded, Refused};
 use crate::model::image::ImageFacts;
 use crate::model::process_type::ProcessType;
 use hits::Hits;
@@ -52,7 +53,11 @@ pub struct Checked {
     /// By file and line; those without a place first.
     pub findings: Vec<Finding>,
     /// Findings that were let pass, and why.
-    pub ignored: Vec<(Finding, String)>,
+    pub ignored: Vec<(Finding, Passed)>,
+    /// Files that could not be looked at, of no rule's.
+    pub unreadable: Vec<Diagnostic>,
+    /// Something is refused or unreadable, so that not everything was looked at.
+    pub partial: bool,
 }
 
 impl Checked {
@@ -67,45 +72,102 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
     RULES.iter().copied().find(|rule| rule.id.eq_ignore_ascii_case(id) || rule.name.eq_ignore_ascii_case(id))
 }
 
+/// The id of the rule that a word means; the word itself where there is none.
+fn id_of(word: &str) -> String {
+    rule(word).map_or(word, |rule| rule.id).to_owned()
+}
+
 /// Checks a project that was read, and images of it that are built.
 pub fn check(loaded: &Loaded, built: &[(ProcessType, &ImageFacts)], settings: &Settings) -> Checked {
     let scene = Scene::of(loaded);
     let mut found = of_reader(&loaded.findings);
     found.extend(required(loaded));
-    for rule in RULES {
-        let mut hits = Hits { rule, found: &mut found };
-        if let Check::Files(look) | Check::Both(look, _) = rule.check {
-            look(&scene, &mut hits);
-        }
-    }
+    by_rules(&scene, &mut found);
     for (name, facts) in built {
-        of_image(name, facts, &mut found);
+        of_image(name, facts, &scene, &mut found);
     }
-    sifted(found, &files(&scene), settings)
+    sifted(Found { passable: found, ..Found::default() }, &scene, settings)
 }
 
-/// What is wrong with a project that could not be read.
-pub fn refused(findings: &[Diagnostic], settings: &Settings) -> Checked {
-    let found = of_reader(findings);
-    let mut files: Vec<Arc<SourceFile>> = Vec::new();
-    for (file, _) in found.iter().filter_map(|one| one.diagnostic.place.as_ref()) {
+/// Checks what is left of a project that is refused. What refuses it cannot be let pass: nothing runs before it is mended.
+pub fn refused(refused: &Refused, settings: &Settings) -> Checked {
+    let mut found = of_reader(&refused.findings);
+    let Some(rest) = &refused.rest else {
+        return sift(Found { fatal: found, partial: true, ..Found::default() }, &[], &[], settings);
+    };
+    for one in found.iter_mut().filter(|one| one.rule.name == "procfile-ignored") {
+        // Heroku reads no Procfile beside images, whatever is wrong with it.
+        one.diagnostic.severity = one.diagnostic.severity.min(one.rule.severity);
+    }
+    let (fatal, mut found): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|one| one.diagnostic.severity == Severity::Error);
+    let unreadable = refused.findings.iter().any(|one| one.code.is_none() && one.severity == Severity::Error);
+    let partial = unreadable || !fatal.is_empty();
+    let mut scene = Scene::of(rest);
+    if !refused.commands_known {
+        scene.processes.clear();
+    }
+    if !partial {
+        found.extend(of_reader(&rest.findings));
+        found.extend(required(rest));
+    }
+    by_rules(&scene, &mut found);
+    sifted(Found { passable: found, fatal, partial }, &scene, settings)
+}
+
+/// What was found, before anything is let pass.
+#[derive(Default)]
+struct Found {
+    /// What an ignore lets pass.
+    passable: Vec<Finding>,
+    /// What nothing lets pass.
+    fatal: Vec<Finding>,
+    /// Not everything was looked at.
+    partial: bool,
+}
+
+fn by_rules(scene: &Scene<'_>, found: &mut Vec<Finding>) {
+    for rule in RULES {
+        let mut hits = Hits { rule, found };
+        if let Check::Files(look) | Check::Both(look, _) = rule.check {
+            look(scene, &mut hits);
+        }
+    }
+    for one in found.iter_mut().filter(|one| one.fix.is_some()) {
+        let name = one.diagnostic.place.as_ref().map(|(file, _)| &file.name);
+        // What is no UTF-8 would be written back as something else.
+        if scene.images.iter().any(|image| image.lossy && Some(&image.file.name) == name) {
+            one.fix = None;
+        }
+    }
+}
+
+fn sifted(found: Found, scene: &Scene<'_>, settings: &Settings) -> Checked {
+    let mut found = found;
+    found.partial |= !scene.unreadable.is_empty();
+    let dockerfiles: Vec<&SourceFile> = scene.images.iter().map(|image| &*image.file).collect();
+    let checked = sift(found, &files(scene), &dockerfiles, settings);
+    Checked { unreadable: scene.unreadable.clone(), ..checked }
+}
+
+/// `files` are all that comments may stand in; those that findings are in are added.
+fn sift(found: Found, files: &[Arc<SourceFile>], dockerfiles: &[&SourceFile], settings: &Settings) -> Checked {
+    let Some(rule) = RULES.iter().copied().find(|rule| matches!(rule.check, Check::Ignores)) else {
+        return Checked::default();
+    };
+    let partial = found.partial;
+    let mut files = files.to_vec();
+    for (file, _) in found.fatal.iter().filter_map(|one| one.diagnostic.place.as_ref()) {
         if !files.iter().any(|other| other.name == file.name) {
             files.push(Arc::clone(file));
         }
     }
-    sifted(found, &files, settings)
-}
-
-fn sifted(found: Vec<Finding>, files: &[Arc<SourceFile>], settings: &Settings) -> Checked {
-    let Some(rule) = RULES.iter().copied().find(|rule| matches!(rule.check, Check::Ignores)) else {
-        return Checked::default();
-    };
-    let ignores::Sifted { mut kept, ignored } = ignores::sift(found, files, settings, rule);
+    let ignores::Sifted { mut kept, ignored } = ignores::sift(found, &files, dockerfiles, settings, rule);
     kept.sort_by_cached_key(|one| {
         let place = one.diagnostic.place.as_ref().map(|(file, span)| (file.name.clone(), span.start));
         (place, one.rule.id)
     });
-    Checked { findings: kept, ignored }
+    Checked { findings: kept, ignored, unreadable: Vec::new(), partial }
 }
 
 /// Findings of the reader that belong to a rule.
@@ -135,16 +197,25 @@ fn required(loaded: &Loaded) -> Vec<Finding> {
     found
 }
 
-fn of_image(name: &ProcessType, facts: &ImageFacts, found: &mut Vec<Finding>) {
+/// What is found in an image that is built stands where its base is named: nothing nearer is known.
+fn of_image(name: &ProcessType, facts: &ImageFacts, scene: &Scene<'_>, found: &mut Vec<Finding>) {
+    let image = scene.images.iter().find(|image| image.types.contains(name));
     for rule in RULES {
         let (Check::Image(look) | Check::Both(_, look)) = rule.check else { continue };
-        // The Dockerfile's own line says it better.
-        if found.iter().any(|one| one.rule.id == rule.id) {
+        // The Dockerfile's own line says it better, and of two images of one file it is said once.
+        let same_file = |one: &Finding| match (&one.diagnostic.place, image) {
+            (Some((file, _)), Some(image)) => file.name == image.file.name,
+            _ => true,
+        };
+        if found.iter().any(|one| one.rule.id == rule.id && same_file(one)) {
             continue;
         }
         if let Some(said) = look(facts) {
             let title = format!("the image of {name} {}", said.title);
-            let diagnostic = Diagnostic::new(rule.severity, title).help(said.help).code(rule.id);
+            let mut diagnostic = Diagnostic::new(rule.severity, title).help(said.help).code(rule.id);
+            if let Some((image, from)) = image.and_then(|image| Some((image, image.from()?))) {
+                diagnostic = diagnostic.at(&image.file, from.image.span.clone(), "the image that is built from here");
+            }
             found.push(Finding { rule, diagnostic, fix: None });
         }
     }

@@ -10,11 +10,14 @@ use crate::diagnostic::SourceFile;
 use crate::dockerfile::{Form, Word};
 use crate::model::launch::shellwords_split;
 use crate::model::process_type::ProcessType;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
 /// How deep scripts that start scripts are followed.
 const DEPTH: usize = 4;
+/// No process type starts more commands; what lies behind is told by nobody.
+const MOST: usize = 1000;
 
 /// What surely runs.
 #[derive(Default)]
@@ -49,11 +52,18 @@ pub(super) struct Script {
 struct Follower<'i> {
     image: &'i Image,
     run: Run,
+    /// Scripts of package.json that were followed: its folder, and the script's name.
+    packaged: BTreeSet<(String, String)>,
+    /// Commands that were looked at.
+    seen: usize,
+    /// Files that were looked for.
+    located: BTreeMap<String, Option<(Content, usize)>>,
 }
 
 /// Follows a process type.
 pub(super) fn run(image: &Image, name: &ProcessType, overlay: Option<&Overlay>, values: Values) -> Run {
-    let mut follower = Follower { image, run: Run { values, ..Run::default() } };
+    let run = Run { values, ..Run::default() };
+    let mut follower = Follower { image, run, packaged: BTreeSet::new(), seen: 0, located: BTreeMap::new() };
     let entry = follower.entrypoint();
     let (words, text) = follower.command(overlay);
     match entry {
@@ -95,7 +105,7 @@ impl Follower<'_> {
 
     fn entrypoint(&mut self) -> Start {
         match &self.image.entrypoint {
-            Setting::Own(_, Form::Exec(words)) => Start::Words(args(words)),
+            Setting::Own(_, Form::Exec(words)) => Start::Words(args(words, &self.image.file)),
             Setting::Own(at, Form::Shell(word)) => Start::Shell(word.text.clone(), self.origin(*at)),
             Setting::Base | Setting::TakenAway(_) => {
                 let entry = self.image.known.map(|known| known.entry);
@@ -113,14 +123,20 @@ impl Follower<'_> {
             return (Vec::new(), Some((overlay.command.text.clone(), origin)));
         }
         match &self.image.cmd {
-            Setting::Own(_, Form::Exec(words)) => (args(words), None),
+            Setting::Own(_, Form::Exec(words)) => (args(words, &self.image.file), None),
             Setting::Own(at, Form::Shell(word)) => {
                 let text = (word.text.clone(), self.origin(*at));
                 // Docker keeps the shell form as three words, so an ENTRYPOINT gets a shell too.
                 let behind = !matches!(&self.image.entrypoint, Setting::Base)
                     && !matches!(&self.image.entrypoint, Setting::Own(_, Form::Exec(words)) if words.is_empty());
                 if behind {
-                    let word = |text: &str| Arg { text: text.into(), span: word.span.clone(), literal: true };
+                    let file = &self.image.file;
+                    let word = |text: &str| Arg {
+                        text: text.into(),
+                        file: Arc::clone(file),
+                        span: word.span.clone(),
+                        literal: true,
+                    };
                     (vec![word("/bin/sh"), word("-c"), word(&text.0)], None)
                 } else {
                     (Vec::new(), Some(text))
@@ -135,9 +151,9 @@ impl Follower<'_> {
         let count = first.len();
         let args: Vec<Arg> = first.into_iter().chain(rest).collect();
         let command = Command {
-            args,
             redirects: Vec::new(),
-            file: Arc::clone(&self.image.file),
+            file: args.last().map_or_else(|| Arc::clone(&self.image.file), |arg| Arc::clone(&arg.file)),
+            args,
             script: None,
             sure: true,
             excused: false,
@@ -149,10 +165,7 @@ impl Follower<'_> {
     }
 
     fn text(&mut self, text: &str, origin: &Origin, script: Option<&str>, depth: usize) {
-        let mut values = std::mem::take(&mut self.run.values);
-        let commands = of_text(text, origin, &mut values, script);
-        self.run.values = values;
-        for command in commands {
+        for command in of_text(text, origin, &mut self.run.values, script) {
             self.one(command, depth, None);
         }
     }
@@ -160,6 +173,11 @@ impl Follower<'_> {
     /// Keeps a command, and follows it where it is a shell's text or a script. `entrypoint`: it begins with so many words
     /// of the image's own.
     fn one(&mut self, command: Command, depth: usize, entrypoint: Option<usize>) {
+        self.seen += 1;
+        if self.seen > MOST {
+            self.run.unknown = true;
+            return;
+        }
         let (at, name) = command.program();
         let shell = ["sh", "bash", "ash", "dash"].contains(&name);
         let sourced = [".", "source"].contains(&name);
@@ -172,13 +190,13 @@ impl Follower<'_> {
                     let inner = command.args.get(next + 1).cloned();
                     if let Some(inner) = inner.filter(|_| depth > 0 && command.sure) {
                         let map = if inner.span.len() >= inner.text.len()
-                            && command.file.text.get(inner.span.clone()) == Some(&inner.text)
+                            && inner.file.text.get(inner.span.clone()) == Some(&inner.text)
                         {
                             Map::From(inner.span.start)
                         } else {
                             Map::Whole(inner.span.clone())
                         };
-                        let origin = Origin { file: Arc::clone(&command.file), map };
+                        let origin = Origin { file: Arc::clone(&inner.file), map };
                         self.run.bash_text |= name == "bash";
                         self.text(&inner.text, &origin, command.script.as_deref(), depth - 1);
                         return;
@@ -188,20 +206,18 @@ impl Follower<'_> {
             }
         }
         let file = command.args.get(next).cloned();
-        let found =
-            file.filter(|_| depth > 0 && command.sure).and_then(|file| Some((locate(self.image, &file.text)?, file)));
+        let found = file.filter(|_| depth > 0 && command.sure).and_then(|file| Some((self.located(&file.text)?, file)));
         if let Some(((content, copied_by), file)) = found
             && (is_shell_script(&content.file.text) || ((shell || sourced) && !content.file.text.starts_with("#!")))
         {
             let passes_on = looks_at_arguments(&content.file.text);
             let known = self.run.scripts.iter().any(|script| script.content.path == content.path);
-            let named = (Arc::clone(&command.file), file.span.clone());
-            let mut values = std::mem::take(&mut self.run.values);
-            let inner = of_script(&content, &mut values);
-            self.run.values = values;
+            let named = (file.file, file.span);
             let is_entrypoint = entrypoint.is_some_and(|count| next < count);
             let direct = !shell && !sourced;
-            self.run.scripts.push(Script { content, direct, entrypoint: is_entrypoint, passes_on, copied_by, named });
+            let script = Script { content, direct, entrypoint: is_entrypoint, passes_on, copied_by, named };
+            let inner = if known { Vec::new() } else { of_script(&script.content, &mut self.run.values) };
+            self.run.scripts.push(script);
             if known {
                 return;
             }
@@ -214,17 +230,29 @@ impl Follower<'_> {
             }
             return;
         }
-        if let Some(text) = self.package_script(&command, at).filter(|_| depth > 0 && command.sure) {
-            let (text, origin, name) = text;
+        if depth > 0
+            && command.sure
+            && let Some((text, origin, path)) = self.package_script(&command, at)
+        {
             self.run.commands.push(command);
-            self.text(&text, &origin, Some(&name), depth - 1);
+            self.text(&text, &origin, Some(&path), depth - 1);
             return;
         }
         self.run.commands.push(command);
     }
 
-    /// What `npm start` and the like run: the script's text in package.json.
-    fn package_script(&self, command: &Command, at: usize) -> Option<(String, Origin, String)> {
+    fn located(&mut self, path: &str) -> Option<(Content, usize)> {
+        if let Some(known) = self.located.get(path) {
+            return known.clone();
+        }
+        let found = locate(self.image, path);
+        self.located.insert(path.to_owned(), found.clone());
+        found
+    }
+
+    /// What `npm start` and the like run, where that was not followed yet: the script's text in package.json, and where
+    /// that is.
+    fn package_script(&mut self, command: &Command, at: usize) -> Option<(String, Origin, String)> {
         let manager = ["npm", "yarn", "pnpm", "bun"].contains(&command.name(at));
         let word = |at: usize| command.args.get(at).map_or("", |arg| arg.text.as_str());
         let script = match (manager, word(at + 1)) {
@@ -233,6 +261,9 @@ impl Follower<'_> {
             _ => return None,
         };
         let folder = self.image.workdir.as_deref()?;
+        if !self.packaged.insert((folder.to_owned(), script.to_owned())) {
+            return None;
+        }
         let (content, _) = locate(self.image, &format!("{folder}/package.json"))?;
         let json: serde_json::Value = serde_json::from_str(&content.file.text).ok()?;
         let text = json.get("scripts")?.get(script)?.as_str()?.to_owned();
@@ -246,8 +277,10 @@ impl Follower<'_> {
     }
 }
 
-fn args(words: &[Word]) -> Vec<Arg> {
-    words.iter().map(|word| Arg { text: word.text.clone(), span: word.span.clone(), literal: true }).collect()
+fn args(words: &[Word], file: &Arc<SourceFile>) -> Vec<Arg> {
+    let arg =
+        |word: &Word| Arg { text: word.text.clone(), file: Arc::clone(file), span: word.span.clone(), literal: true };
+    words.iter().map(arg).collect()
 }
 
 /// A command of heroku.yml, cut into words for an `ENTRYPOINT`.
@@ -257,7 +290,8 @@ fn split(text: &str, origin: &Origin) -> Vec<Arg> {
     let place = |word: String| {
         let found = text[at..].find(&word).map(|found| at + found..at + found + word.len());
         at = found.as_ref().map_or(at, |range| range.end);
-        Arg { span: origin.span(found.unwrap_or(0..text.len())), text: word, literal: true }
+        let span = origin.span(found.unwrap_or(0..text.len()));
+        Arg { file: Arc::clone(&origin.file), span, text: word, literal: true }
     };
     words.into_iter().map(place).collect()
 }

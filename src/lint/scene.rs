@@ -2,10 +2,10 @@
 
 use super::bases::{BaseName, Default as BaseDefault, Known};
 use super::command::Values;
-use super::folder::{Folder, text_of};
+use super::folder::{self, Folder, text_of};
 use super::run::{Run, run};
-use crate::diagnostic::SourceFile;
-use crate::dockerfile::{self, Base, Dockerfile, Form, Instruction, Stage, Vars, expand};
+use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::dockerfile::{self, Base, Dockerfile, Form, Instruction, LONGEST, Stage, Vars, expand};
 use crate::manifest::Loaded;
 use crate::model::app::{Build, CommandText};
 use crate::model::process_type::ProcessType;
@@ -22,6 +22,8 @@ pub struct Scene<'a> {
     /// heroku.yml and Procfile, where they are.
     pub(super) heroku_yml: Option<Arc<SourceFile>>,
     pub(super) procfile: Option<Arc<SourceFile>>,
+    /// Dockerfiles that cannot be read.
+    pub(super) unreadable: Vec<Diagnostic>,
 }
 
 /// An image that is deployed.
@@ -30,6 +32,8 @@ pub(super) struct Image {
     pub(super) types: Vec<ProcessType>,
     pub(super) build: Build,
     pub(super) file: Arc<SourceFile>,
+    /// The text is not the file's: it is no UTF-8.
+    pub(super) lossy: bool,
     pub(super) docker: Dockerfile,
     pub(super) stages: Vec<Stage>,
     /// Stages whose layers it has, first to last.
@@ -67,7 +71,7 @@ pub(super) struct Process {
     pub(super) run: Run,
 }
 
-/// A command of heroku.yml or the Procfile.
+/// A command of heroku.yml.
 pub(super) struct Overlay {
     pub(super) command: CommandText,
     pub(super) file: Arc<SourceFile>,
@@ -84,7 +88,8 @@ impl<'a> Scene<'a> {
         let source =
             |name: &str| text_of(&app.root.join(name)).map(|text| Arc::new(SourceFile { name: name.to_owned(), text }));
         let (heroku_yml, procfile) = (source("heroku.yml"), source("Procfile"));
-        let mut scene = Self { loaded, images: Vec::new(), processes: Vec::new(), heroku_yml, procfile };
+        let (images, processes, unreadable) = (Vec::new(), Vec::new(), Vec::new());
+        let mut scene = Self { loaded, images, processes, heroku_yml, procfile, unreadable };
         let mut by_type = BTreeMap::new();
         for (name, build) in &app.builds {
             // What stands for an image where a Procfile is alone is no Dockerfile.
@@ -94,9 +99,16 @@ impl<'a> Scene<'a> {
             if let Some(at) = scene.images.iter().position(|image| image.build == *build) {
                 scene.images[at].types.push(name.clone());
                 by_type.insert(name.clone(), at);
-            } else if let Some(image) = Image::read(&app.root, name, build) {
-                by_type.insert(name.clone(), scene.images.len());
-                scene.images.push(image);
+                continue;
+            }
+            match Image::read(&app.root, name, build) {
+                Ok(image) => {
+                    by_type.insert(name.clone(), scene.images.len());
+                    scene.images.push(image);
+                }
+                // Several images can be made of one file.
+                Err(why) if !scene.unreadable.contains(&why) => scene.unreadable.push(why),
+                Err(_) => {}
             }
         }
         let release = app.release.iter().map(|one| (ProcessType::release(), &one.image, &one.command));
@@ -105,7 +117,12 @@ impl<'a> Scene<'a> {
             let Some(image) = by_type.get(image).copied().filter(|_| name.is_release() || scene.deploys(&name)) else {
                 continue;
             };
-            let command = command.as_ref().and_then(|command| scene.overlay(command));
+            let overlay = command.as_ref().and_then(|command| scene.overlay(command));
+            // A type of the Procfile alone is none on Heroku.
+            if command.is_some() && overlay.is_none() && !app.builds.contains_key(&name) {
+                continue;
+            }
+            let command = overlay;
             let values = scene.images[image].values(&app.config);
             let run = run(&scene.images[image], &name, command.as_ref(), values);
             scene.processes.push(Process { name, image, command, run });
@@ -123,9 +140,10 @@ impl<'a> Scene<'a> {
             || app.formation.get(name).is_some_and(|scale| scale.quantity > 0)
     }
 
+    /// Where a command of heroku.yml stands; `None` of the Procfile, which Heroku does not read beside images.
     fn overlay(&self, command: &CommandText) -> Option<Overlay> {
         let (name, line) = command.origin.split(' ').next()?.rsplit_once(':')?;
-        let file = [&self.heroku_yml, &self.procfile].into_iter().flatten().find(|file| file.name == name)?;
+        let file = self.heroku_yml.as_ref().filter(|file| file.name == name)?;
         let line = crate::diagnostic::line_span(&file.text, line.parse().ok()?);
         let near = file.text.get(line.start..)?;
         let found = near.find(&command.text).filter(|at| near[..*at].matches('\n').count() < 4);
@@ -152,9 +170,9 @@ impl<'a> Scene<'a> {
 }
 
 impl Image {
-    fn read(project: &Path, name: &ProcessType, build: &Build) -> Option<Self> {
-        let text = text_of(&build.dockerfile)?;
+    fn read(project: &Path, name: &ProcessType, build: &Build) -> Result<Self, Diagnostic> {
         let shown = build.dockerfile.strip_prefix(project).unwrap_or(&build.dockerfile).display().to_string();
+        let (text, whole) = folder::dockerfile(&build.dockerfile, &shown)?;
         let docker = dockerfile::read(&text);
         let given: Vars = build.args.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
         let stages = docker.stages(&given);
@@ -169,6 +187,7 @@ impl Image {
             types: vec![name.clone()],
             build: build.clone(),
             file: Arc::new(SourceFile { name: shown, text }),
+            lossy: !whole,
             folder: Folder::open(project, &build.context, &build.dockerfile),
             stages,
             chain,
@@ -182,7 +201,7 @@ impl Image {
             docker,
         };
         image.walk(&given);
-        Some(image)
+        Ok(image)
     }
 
     /// Follows the instructions of its chain.
@@ -300,7 +319,7 @@ fn at_root(name: &str) -> bool {
         .contains(&name)
 }
 
-/// A path of the image as written in a folder, absolute and clean.
+/// A path of the image as written in a folder, absolute and clean; not one that no system takes.
 pub(super) fn absolute(path: &str, folder: Option<&str>) -> Option<String> {
     let whole = if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", folder?) };
     let mut parts: Vec<&str> = Vec::new();
@@ -311,5 +330,5 @@ pub(super) fn absolute(path: &str, folder: Option<&str>) -> Option<String> {
             other => parts.push(other),
         }
     }
-    Some(format!("/{}", parts.join("/")))
+    Some(format!("/{}", parts.join("/"))).filter(|path| path.len() <= LONGEST)
 }

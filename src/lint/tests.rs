@@ -2,9 +2,11 @@
 
 mod facts;
 mod fuzz;
+mod harm;
+mod whole;
 
 use super::{Check, Checked, RULES, Rule, check, refused, rule, settings};
-use crate::manifest::{LoadOptions, load};
+use crate::manifest::{LoadOptions, load_or_rest};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
@@ -88,9 +90,9 @@ pub(super) fn write(folder: &Path, files: &[File]) {
 
 pub(super) fn checked(folder: &Path) -> Checked {
     let Ok(settings) = settings(folder) else { return Checked::default() };
-    match load(&LoadOptions { root: folder.to_owned(), ..LoadOptions::default() }) {
+    match load_or_rest(&LoadOptions { root: folder.to_owned(), ..LoadOptions::default() }) {
         Ok(loaded) => check(&loaded, &[], &settings),
-        Err(findings) => refused(&findings, &settings),
+        Err(left) => refused(&left, &settings),
     }
 }
 

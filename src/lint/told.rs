@@ -45,7 +45,7 @@ fn port_of(value: &str, told: Told, command: &Command, server: &Server) -> Optio
         Told::Port => number(value),
         Told::Bind => number(&Bind::of(value)?.port?),
         Told::Options => {
-            let arg = |text: String| Arg { text, span: 0..0, literal: true };
+            let arg = |text: String| Arg { text, file: Arc::clone(&command.file), span: 0..0, literal: true };
             let args = shellwords_split(value).ok()?.into_iter().map(arg).collect();
             let options = Command { args, ..command.clone() };
             options.binds(server, 0).into_iter().find_map(|(bind, _)| number(&bind.port?))

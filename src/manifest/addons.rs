@@ -1,8 +1,9 @@
 //! Which config vars an add-on would set (R10), and what to say about add-ons: dynosim provides none.
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::model::app::Addon;
 use crate::model::config_vars::ConfigVars;
+use std::sync::Arc;
 
 /// Add-on slug, the prefix of its config vars unless it is attached under another name, and what follows the prefix.
 const KNOWN: &[(&str, &str, &[&str])] = &[
@@ -38,24 +39,30 @@ pub(super) fn merge(addons: &mut Vec<Addon>, more: Vec<Addon>) {
     }
 }
 
-/// Says that each add-on is not provided, and which of its variables are set by nobody.
-pub(super) fn report(addons: &[Addon], config: &ConfigVars) -> Vec<Diagnostic> {
-    addons.iter().map(|addon| finding(addon, config).code("D053")).collect()
+/// Says that each add-on is not provided, and which of its variables are set by nobody. `files` are those that name them.
+pub(super) fn report(addons: &[Addon], config: &ConfigVars, files: &[&Arc<SourceFile>]) -> Vec<Diagnostic> {
+    let placed = |addon: &Addon| {
+        let finding = finding(addon, config).code("D053");
+        let (name, line) = addon.origin.rsplit_once(':').unwrap_or((&addon.origin, "1"));
+        match (files.iter().find(|file| file.name == name), line.parse()) {
+            (Some(file), Ok(line)) => finding.at_line(file, line, "not here"),
+            _ => finding,
+        }
+    };
+    addons.iter().map(placed).collect()
 }
 
 fn finding(addon: &Addon, config: &ConfigVars) -> Diagnostic {
-    let Addon { plan, origin, .. } = addon;
+    let plan = &addon.plan;
     let missing: Vec<&str> = addon.variables.iter().map(String::as_str).filter(|v| config.get(v).is_none()).collect();
     if WITHDRAWN.contains(&slug(plan)) {
         let prefix = addon.attached_as.as_deref().map_or_else(String::new, |a| format!(" (`{a}_…`)"));
-        return Diagnostic::warning(format!(
-            "add-on {plan} ({origin}) is withdrawn: Heroku does not provide it any more"
-        ))
-        .help(format!("take it out, and put the variables that the app reads{prefix} into .env"));
+        return Diagnostic::warning(format!("add-on {plan} is withdrawn: Heroku does not provide it any more"))
+            .help(format!("take it out, and put the variables that the app reads{prefix} into .env"));
     }
     if let Some(first) = missing.first() {
         return Diagnostic::warning(format!(
-            "add-on {plan} ({origin}) is not provided here: {} {} not set",
+            "add-on {plan} is not provided here: {} {} not set",
             missing.join(", "),
             if missing.len() == 1 { "is" } else { "are" }
         ))
@@ -69,7 +76,7 @@ fn finding(addon: &Addon, config: &ConfigVars) -> Diagnostic {
         (Some(name), true) => format!("it sets variables that start with {name}_"),
         (None, true) => "dynosim does not know which variables it sets".to_owned(),
     };
-    Diagnostic::note(format!("add-on {plan} ({origin}) is not provided here: {about}"))
+    Diagnostic::note(format!("add-on {plan} is not provided here: {about}"))
 }
 
 fn slug(plan: &str) -> &str {
@@ -79,7 +86,7 @@ fn slug(plan: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::{addon, merge, report};
-    use crate::diagnostic::Severity;
+    use crate::diagnostic::{Severity, SourceFile};
     use crate::model::config_vars::{ConfigVars, Origin};
 
     #[test]
@@ -95,22 +102,24 @@ mod tests {
         merge(&mut addons, vec![addon("memcachier:dev".into(), None, "app.json".into())]);
         let mut config = ConfigVars::new();
         config.set("MEMCACHIER_SERVERS", "x", Origin::AppJson);
-        let findings = report(&addons, &config);
+        let file = SourceFile { name: "heroku.yml".into(), text: "setup:\n  addons:\n    - plan: memcachier\n".into() };
+        let findings = report(&addons, &config, &[&file.into()]);
+        assert_eq!(findings[0].line(), Some(3));
         assert_eq!(findings.len(), 1);
         assert_eq!(
             findings[0].title,
-            "add-on memcachier (heroku.yml:3) is not provided here: MEMCACHIER_USERNAME, MEMCACHIER_PASSWORD are not set"
+            "add-on memcachier is not provided here: MEMCACHIER_USERNAME, MEMCACHIER_PASSWORD are not set"
         );
         config.set("MEMCACHIER_USERNAME", "x", Origin::AppJson);
         config.set("MEMCACHIER_PASSWORD", "x", Origin::AppJson);
-        assert_eq!(report(&addons, &config)[0].severity, Severity::Note);
+        assert_eq!(report(&addons, &config, &[])[0].severity, Severity::Note);
     }
 
     #[test]
     fn every_kind_of_add_on_is_listed() {
         let addons: Vec<_> =
             ["mongolab", "scheduler", "sendgrid"].map(|p| addon(p.into(), None, "app.json".into())).into();
-        let said: Vec<String> = report(&addons, &ConfigVars::new()).into_iter().map(|f| f.title).collect();
+        let said: Vec<String> = report(&addons, &ConfigVars::new(), &[]).into_iter().map(|f| f.title).collect();
         assert!(
             said[0].contains("withdrawn") && said[1].contains("jobs") && said[2].contains("does not know"),
             "{said:?}"

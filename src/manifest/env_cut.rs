@@ -181,7 +181,10 @@ fn is_name(name: &str) -> bool {
 fn no_equals(text: &str, start: usize, end: usize) -> Fault {
     let line = &text[start..end];
     let word = line.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(line.len());
-    let help = if word > 0 && line[word..].starts_with(':') && is_name(&line[..word]) {
+    let json = text[..start].trim().is_empty() && line.trim_start().starts_with(['{', '[']);
+    let help = if json {
+        "this looks like JSON, which is not read: write one NAME=value on each line".into()
+    } else if word > 0 && line[word..].starts_with(':') && is_name(&line[..word]) {
         format!("write `{}=…`", &line[..word])
     } else {
         "write NAME=value; a value over several lines needs quotes around it, a comment a `#` before it".into()

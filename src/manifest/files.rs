@@ -10,7 +10,7 @@ use std::sync::Arc;
 const MOST_BYTES: u64 = 1024 * 1024;
 
 /// The text of a file, known to the user as `name`; `None` when there is none. A pipe (`-e <(…)`) is read as well.
-pub(super) fn read(path: &Path, name: &str) -> Result<Option<Arc<SourceFile>>, Diagnostic> {
+pub(crate) fn read(path: &Path, name: &str) -> Result<Option<Arc<SourceFile>>, Diagnostic> {
     let mut bytes = Vec::new();
     match File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes)) {
         Ok(_) => {}

@@ -101,16 +101,33 @@ impl Loaded {
     }
 }
 
+/// A project that is refused, and what of it can be looked at all the same.
+#[derive(Clone, Debug, Default)]
+pub struct Refused {
+    /// Every error, with the warnings and notes that go with them.
+    pub findings: Vec<Diagnostic>,
+    /// The project without what is wrong with it; `None` where that leaves no Dockerfile. Its findings are not among those above.
+    pub rest: Option<Box<Loaded>>,
+    /// Whether the rest has every command that heroku.yml gives.
+    pub commands_known: bool,
+}
+
 /// Reads the project. On failure every error comes back, with the warnings and notes that go with them.
 pub fn load(options: &LoadOptions) -> Result<Loaded, Vec<Diagnostic>> {
+    load_or_rest(options).map_err(|refused| refused.findings)
+}
+
+/// The same for whoever looks at files and runs nothing.
+pub fn load_or_rest(options: &LoadOptions) -> Result<Loaded, Refused> {
     match read_all(options) {
         Ok(mut loaded) => {
             coded(&mut loaded.findings);
             Ok(loaded)
         }
-        Err(mut findings) => {
-            coded(&mut findings);
-            Err(findings)
+        Err(mut refused) => {
+            coded(&mut refused.findings);
+            refused.rest.iter_mut().for_each(|rest| coded(&mut rest.findings));
+            Err(refused)
         }
     }
 }
@@ -128,19 +145,39 @@ fn coded(findings: &mut [Diagnostic]) {
     }
 }
 
-fn read_all(options: &LoadOptions) -> Result<Loaded, Vec<Diagnostic>> {
-    let root = files::real_folder(&options.root).map_err(|error| vec![error])?;
+fn read_all(options: &LoadOptions) -> Result<Loaded, Refused> {
+    let root =
+        files::real_folder(&options.root).map_err(|error| Refused { findings: vec![error], ..Refused::default() })?;
     let mut project = Project::default();
     project.read(&root, options);
+    let mut refused = Refused { commands_known: true, ..Refused::default() };
     if project.has_errors() {
-        return Err(project.findings);
+        refused.findings = std::mem::take(&mut project.findings);
+        refused.commands_known = project.leave_out(&root, &refused.findings);
     }
     let assembled = project.assemble(&root, options);
+    let found_any = !assembled.builds.is_empty();
     if project.has_errors() {
-        return Err(project.findings);
+        let found = std::mem::take(&mut project.findings);
+        // Of files that were left out, these say only that they are missed.
+        let news = refused.findings.is_empty() || found_any && refused.commands_known;
+        refused.findings.extend(found.into_iter().filter(|_| news));
+        refused.commands_known = false;
     }
-    let loaded = project.finish(root, options, assembled);
-    if loaded.findings.iter().any(|f| f.severity == Severity::Error) { Err(loaded.findings) } else { Ok(loaded) }
+    let mut loaded = project.finish(root, options, assembled);
+    if refused.findings.is_empty() && loaded.findings.iter().all(|finding| finding.severity < Severity::Error) {
+        return Ok(loaded);
+    }
+    if refused.findings.is_empty() {
+        refused.findings = std::mem::take(&mut loaded.findings);
+    }
+    refused.rest = found_any.then(|| Box::new(loaded));
+    Err(refused)
+}
+
+fn is_wrong(findings: &[Diagnostic], file: &SourceFile) -> bool {
+    let about = |finding: &Diagnostic| finding.place.as_ref().is_some_and(|(place, _)| place.name == file.name);
+    findings.iter().any(|finding| finding.severity == Severity::Error && about(finding))
 }
 
 /// The files of a project, parsed.
@@ -200,6 +237,10 @@ impl Project {
             let text = format!("web: {}\n", options.start_command.as_ref()?);
             Some(Arc::new(SourceFile { name: "--start-cmd".into(), text }))
         };
+        if found.is_some() && options.start_command.is_some() {
+            let text = format!("--start-cmd is ignored: {name} says what runs");
+            self.findings.push(Diagnostic::warning(text).help("leave it out, or edit the file"));
+        }
         if let Some(file) = found.or_else(given) {
             let (processes, findings) = procfile::parse(&file);
             self.procfile = Some((path, file, processes));
@@ -274,7 +315,8 @@ impl Project {
         let base = json.map(|json| &json.base);
         let mut addons = self.yml.as_ref().map(|yml| yml.addons.clone()).unwrap_or_default();
         addons::merge(&mut addons, base.and_then(|base| base.addons.clone()).unwrap_or_default());
-        self.findings.extend(addons::report(&addons, &settled.config));
+        let files = self.yml.iter().map(|yml| &yml.file).chain(json.map(|json| &json.file));
+        self.findings.extend(addons::report(&addons, &settled.config, &files.collect::<Vec<_>>()));
         let wanted = base.and_then(|base| base.formation.as_deref());
         let formation = quantities::formation(&assembled, json.zip(wanted), &mut self.findings);
         self.findings.extend(quantities::idle_notes(&assembled, &formation));
@@ -314,6 +356,17 @@ impl Project {
             base_secrets: settled.secrets,
             test_secrets,
         }
+    }
+
+    /// Drops the files that have errors; of heroku.yml the images stay. Whether all of its commands are known then.
+    fn leave_out(&mut self, root: &Path, findings: &[Diagnostic]) -> bool {
+        self.procfile = self.procfile.take().filter(|(_, file, _)| !is_wrong(findings, file));
+        self.json = self.json.take().filter(|json| !is_wrong(findings, &json.file));
+        let unread = !self.alone && self.yml.is_none() && root.join("heroku.yml").exists();
+        let Some(yml) = self.yml.take_if(|yml| is_wrong(findings, &yml.file)) else { return !unread };
+        let named = yml.images.as_ref().is_some_and(|images| !images.is_empty());
+        self.yml = named.then_some(HerokuYml { run: None, release: None, ..yml });
+        false
     }
 
     fn has_errors(&self) -> bool {

@@ -48,9 +48,21 @@ fn refusal(file: &Arc<SourceFile>, error: &serde_saphyr::Error) -> Diagnostic {
     let whole = error.without_snippet().to_string();
     let first = whole.lines().next().unwrap_or_default();
     let message = first.split(" at line ").next().unwrap_or(first).trim_end_matches([':', ',', ' ']);
+    // What the crate says to those who program with it is of no use to who wrote the file.
     let message = match error.without_snippet() {
-        serde_saphyr::Error::MultipleDocuments { .. } => "it holds multiple documents",
-        _ => message.strip_prefix("error: ").unwrap_or(message),
+        serde_saphyr::Error::MultipleDocuments { .. } => "it holds multiple documents".to_owned(),
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` is there twice"),
+        serde_saphyr::Error::DuplicateMappingKey { .. } => "a key is there twice".to_owned(),
+        serde_saphyr::Error::RecursiveReferencesRequireWeakTypes { .. } => {
+            "an alias stands inside of what it repeats".to_owned()
+        }
+        serde_saphyr::Error::Budget { .. }
+        | serde_saphyr::Error::AliasReplayLimitExceeded { .. }
+        | serde_saphyr::Error::AliasExpansionLimitExceeded { .. }
+        | serde_saphyr::Error::AliasReplayStackDepthExceeded { .. } => {
+            "it is larger, or deeper, than a manifest is".to_owned()
+        }
+        _ => message.strip_prefix("error: ").unwrap_or(message).to_owned(),
     };
     let finding = Diagnostic::error(format!("{} cannot be read as YAML: {message}", file.name));
     let finding = match error.location() {
@@ -219,7 +231,8 @@ mod tests {
     fn faults_of_syntax_name_the_line() {
         for (text, line, says) in [
             ("build:\n\tdocker: x\n", 2, "tab"),
-            ("run:\n  web: a\n  web: b\n", 3, "duplicate"),
+            ("run:\n  web: a\n  web: b\n", 3, "the key `web` is there twice"),
+            ("a: &x\n  b: *x\n", 2, "an alias stands inside"),
             ("run:\n  web: [a\n", 3, ""),
             ("a: b: c\n", 1, ""),
             ("a: 1\n---\nb: 2\n", 3, "multiple"),

@@ -6,7 +6,7 @@ use super::state::{StateDir, write_atomically};
 use super::store::{Builds, Images};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::lint::{self, Change, Checked, Finding, Settings};
-use crate::manifest::{LoadOptions, Loaded, load};
+use crate::manifest::{LoadOptions, Loaded, load_or_rest};
 use crate::model::image::ImageFacts;
 use crate::model::process_type::ProcessType;
 use similar::TextDiff;
@@ -35,19 +35,22 @@ pub fn check(place: &Place, mut options: LoadOptions) -> Result<Outcome, Platfor
     options.root.clone_from(&identity.root);
     let settings = lint::settings(&identity.root).map_err(|wrong| PlatformError::Project(vec![wrong]))?;
     let root = identity.root.clone();
-    match load(&options) {
+    let outcome = |mut checked: Checked, mut unreadable: Vec<Diagnostic>| {
+        unreadable.append(&mut checked.unreadable);
+        Outcome { checked, settings: settings.clone(), unreadable, root: root.clone() }
+    };
+    match load_or_rest(&options) {
         Ok(loaded) => {
             let state = StateDir::find(&place.state_base, &identity);
             let built = state.map(|state| built(&state, &loaded)).unwrap_or_default();
             let built: Vec<(ProcessType, &ImageFacts)> =
                 built.iter().map(|(name, facts)| (name.clone(), facts)).collect();
-            let checked = lint::check(&loaded, &built, &settings);
-            Ok(Outcome { checked, settings, unreadable: Vec::new(), root })
+            Ok(outcome(lint::check(&loaded, &built, &settings), Vec::new()))
         }
-        Err(findings) => {
+        Err(refused) => {
             let unreadable = |one: &&Diagnostic| one.code.is_none() && one.severity == Severity::Error;
-            let unreadable = findings.iter().filter(unreadable).cloned().collect();
-            Ok(Outcome { checked: lint::refused(&findings, &settings), settings, unreadable, root })
+            let unreadable = refused.findings.iter().filter(unreadable).cloned().collect();
+            Ok(outcome(lint::refused(&refused, &settings), unreadable))
         }
     }
 }

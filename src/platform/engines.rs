@@ -78,10 +78,11 @@ enum Plan {
 
 fn plan(wish: &Wish<'_>) -> Plan {
     match (wish.requested, wish.running) {
+        // Of a Procfile alone no image could be made, whatever is asked for.
+        (Some(NATIVE), _) | (None, None | Some(Kind::Native)) if wish.only_procfile => Plan::Native(Why::OnlyProcfile),
         (Some(NATIVE), _) => Plan::Native(Why::Named),
         (Some(_), _) | (None, Some(Kind::Containers)) => Plan::Containers { named: true },
         (None, Some(Kind::Native)) => Plan::Native(Why::Running),
-        (None, None) if wish.only_procfile => Plan::Native(Why::OnlyProcfile),
         (None, None) => Plan::Containers { named: docker::is_named(wish.env) },
     }
 }

@@ -1,7 +1,9 @@
 //! Apps on an engine that has no images: what stands for each image, what is refused, and what is said about it.
 
 use super::error::PlatformError;
+use super::project::Project;
 use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::engine::Filesystem;
 use crate::manifest::Reading;
 use crate::model::app::{App, Build, CommandText};
 use crate::model::bare::Bare;
@@ -10,7 +12,7 @@ use crate::model::launch::{Launch, shellwords_split};
 use crate::model::process_type::ProcessType;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Finds out for every image of the app what runs in its place. `path` is `$PATH` of this machine.
@@ -51,6 +53,53 @@ fn read(build: &Build, root: &Path, only_procfile: bool, path: &str) -> Result<B
         ..ImageFiles::default()
     };
     Ok(bare)
+}
+
+/// The file system as it is without images: `--writable` paths of an image become those of the project, and one that could
+/// not be made is refused.
+pub fn filesystem(app: &App, wanted: Filesystem) -> Result<Filesystem, PlatformError> {
+    let Filesystem::ReadOnly { writable } = wanted else { return Ok(wanted) };
+    let root = real(&app.root);
+    let place = |path: String| {
+        let bares = app.builds.values().filter_map(|build| build.native.as_ref()?.as_ref().ok());
+        let here = bares.into_iter().find_map(|bare| bare.lands.here(&path)).unwrap_or_else(|| path.clone());
+        let place = real(Path::new(&here));
+        if place.exists() || place.starts_with(&root) {
+            return Ok(place.to_string_lossy().into_owned());
+        }
+        let title =
+            format!("--writable {path}: there is no such folder, and none is made outside of the app's own folder");
+        let help = format!("make it, or name a path below {}", app.root.display());
+        Err(PlatformError::Project(vec![Diagnostic::error(title).help(help)]))
+    };
+    Ok(Filesystem::ReadOnly { writable: writable.into_iter().map(place).collect::<Result<_, _>>()? })
+}
+
+/// Where dynos write to the project's own files: nobody can tell that from an edit there, so it is not watched.
+pub fn dynos_write(project: &Project, filesystem: &Filesystem) -> Vec<PathBuf> {
+    if !project.engine.facts().shares_files {
+        return Vec::new();
+    }
+    match filesystem {
+        Filesystem::ReadOnly { writable } if writable.is_empty() => Vec::new(),
+        Filesystem::ReadOnly { writable } => {
+            let words = writable.join(", ");
+            project.report.note(format!("dynos write to your own files here: edits below {words} are not watched"));
+            writable.iter().map(PathBuf::from).collect()
+        }
+        Filesystem::Ephemeral => {
+            project.report.note("dynos write to your own files here (--fs ephemeral): edits are not watched");
+            vec![project.app.root.clone()]
+        }
+    }
+}
+
+/// A path without symbolic links, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    let there = path.ancestors().find_map(|above| Some((above, fs::canonicalize(above).ok()?)));
+    let Some((above, real)) = there else { return path.to_owned() };
+    let rest = path.strip_prefix(above).unwrap_or(path);
+    if rest == Path::new("") { real } else { real.join(rest) }
 }
 
 /// Refuses images that nothing can run in place of.
@@ -94,10 +143,20 @@ pub(super) fn no_program(
     }
     let word = if launch.shell { launch.argv.last() } else { launch.argv.first() };
     let word = word.map(|word| word.origin.to_string()).unwrap_or_default();
-    let title = format!("`{process_type}` runs {program}, which is in its image and not on this machine");
-    let finding = Diagnostic::error(title)
-        .at_line(&bare.source, bare.line, format!("named by {word}"))
-        .help("name a program of this machine under `run` in heroku.yml, or use a container engine: `--engine docker`");
+    let not_here = if app.only_procfile {
+        "which this machine does not have"
+    } else {
+        "which is in its image and not on this machine"
+    };
+    let title = format!("`{process_type}` runs {program}, {not_here}");
+    let finding = Diagnostic::error(title).at_line(&bare.source, bare.line, format!("named by {word}")).help(
+        if app.only_procfile {
+            "name a program of this machine".to_owned()
+        } else {
+            "name a program of this machine under `run` in heroku.yml, or use a container engine: `--engine docker`"
+                .to_owned()
+        },
+    );
     Some(PlatformError::NotNative(vec![finding]))
 }
 

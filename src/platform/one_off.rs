@@ -154,6 +154,8 @@ pub(super) fn command_of(app: &App, process_type: &ProcessType, words: &[String]
 fn image_key(project: &Project, process_type: &ProcessType) -> ProcessType {
     match project.app.processes.get(process_type) {
         Some(spec) => spec.image.clone(),
+        // A Procfile alone is one slug, whatever its types are.
+        None if project.app.only_procfile => project.app.builds.keys().next().unwrap_or(process_type).clone(),
         None => process_type.clone(),
     }
 }

@@ -87,6 +87,20 @@ fn programs_get_json_sarif_and_annotations() {
 }
 
 #[test]
+fn in_a_larger_repository_files_are_named_from_its_top() {
+    let project = Project::empty("shop");
+    std::fs::create_dir_all(project.dir.join("web")).unwrap();
+    std::fs::create_dir(project.dir.join(".git")).unwrap();
+    project.write("web/Dockerfile", WRONG);
+    let annotated = project.run(&["check", "-C", "web", "--format", "github"]);
+    annotated.expect_code(7).expect_out("::error file=web/Dockerfile,line=2");
+    let sarif = json(&project.run(&["check", "-C", "web", "--format", "sarif"]).expect_code(7).out);
+    let place = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "web/Dockerfile");
+    project.run(&["check", "-C", "web"]).expect_code(7).expect_out("--> Dockerfile:2");
+}
+
+#[test]
 fn fixes_are_shown_first_and_made_whole() {
     let project = Project::empty("shop");
     project.write("Dockerfile", "FROM node:20\r\nCOPY . /app\r\nCOPY start.sh /start.sh\r\nCMD [\"/start.sh\"]\r\n");
@@ -114,9 +128,30 @@ fn a_project_that_cannot_be_read_is_judged_as_far_as_rules_go() {
     let project = Project::empty("slip");
     project.write("Dockerfile", "FROM busybox\nCMD [\"true\"]\n");
     project.write("heroku.yml", "build:\n  docker:\n    web: Dockerfile\n  run:\n    web: ./start\n");
-    project.run(&["check"]).expect_code(7).expect_out("error[D044]").expect_out("heroku.yml:4");
+    let ended = project.run(&["check"]);
+    ended
+        .expect_code(7)
+        .expect_out("error[D044]")
+        .expect_out("heroku.yml:4")
+        .expect_err("not everything was looked at");
+    assert_eq!(json(&project.run(&["check", "--json"]).out)["complete"], false);
+    project.write("heroku.yml", "# dynosim-ignore D044: legacy key\nbiuld: 1\n");
+    project.write("Dockerfile", "FROM busybox\nVOLUME /data\nCMD [\"true\"]\n");
+    let ended = project.run(&["check"]);
+    ended.expect_code(7).expect_out("error[D044]").expect_out("cannot be let pass").expect_out("warning[D017]");
     let nothing = Project::empty("nothing");
     nothing.run(&["check"]).expect_code(2).expect_err("no Dockerfile");
+}
+
+#[test]
+fn a_dockerfile_that_cannot_be_read_is_no_good_one() {
+    let project = Project::empty("huge");
+    project.write("Dockerfile", &format!("FROM busybox\n# {}\nCMD [\"true\"]\n", "x".repeat(5 << 20)));
+    project.run(&["check"]).expect_code(2).expect_err("Dockerfile is larger than 4 MB");
+    std::fs::write(project.dir.join("Dockerfile"), b"FROM busybox\n# caf\xe9\nCMD [\"httpd\", \"$PORT\"]\n").unwrap();
+    project.run(&["check"]).expect_code(7).expect_out("error[D004]").expect_out("Dockerfile:3");
+    std::fs::write(project.dir.join("dynosim.toml"), b"[check]\nfail-on = \"none\" # caf\xe9\n").unwrap();
+    project.run(&["check"]).expect_code(2).expect_err("dynosim.toml is not UTF-8");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use crate::support::{Dyno, PATIENCE};
 use bytes::Bytes;
-use dynosim::engine::native::{NativeEngine, NativeOptions, Sandbox};
+use dynosim::engine::native::{NativeEngine, NativeOptions, Sandbox, runs_in_dyno};
 use dynosim::engine::{
     BuildPlan, Console, DynoSpec, Ended, Engine, EngineError, Filesystem, Finding, InstanceEvent, Listener,
     RunIdentity, Signal,
@@ -12,6 +12,7 @@ use dynosim::model::dyno::{DynoKind, DynoName, DynoSize};
 use dynosim::model::endpoint::Endpoint;
 use dynosim::model::image::ImageFacts;
 use dynosim::model::process_type::ProcessType;
+use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -507,6 +508,68 @@ async fn a_dyno_cannot_kill_a_neighbour_or_another_process_of_the_same_user() {
     }
 }
 
+#[tokio::test]
+async fn a_dyno_gets_no_open_file_but_its_three_streams() {
+    for level in BOTH {
+        let bench = Bench::open(level).await;
+        // As after `exec 9>file` in the shell that dynosim is started from.
+        let file = tempfile::tempfile().unwrap();
+        rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()).unwrap();
+        let printed = bench.prints("ls /proc/$$/fd").await;
+        assert_eq!(printed, "0\n1\n2\n", "{level:?}");
+    }
+}
+
+#[tokio::test]
+async fn temporary_folders_are_on_disk_and_shared_memory_is_as_small_as_in_a_container() {
+    let bench = Bench::open(Sandbox::Best).await;
+    if !bench.has_spaces() {
+        return;
+    }
+    let script = "stat -f -c %T /tmp /var/tmp; mkdir -m 0 /tmp/closed; head -c 80000000 /dev/zero > /dev/shm/x";
+    let printed = bench.prints(script).await;
+    assert!(!printed.contains("tmpfs") && printed.contains("No space left"), "{printed}");
+    let left = std::fs::read_dir(bench.files.path().join("dynos").join(&bench.run.identity).join(&bench.run.run));
+    let left: Vec<_> = left.unwrap().flatten().filter(|entry| entry.path().is_dir()).collect();
+    assert!(left.is_empty(), "a folder that the dyno closed is removed like others: {left:?}");
+}
+
+#[tokio::test]
+async fn a_socket_of_the_machine_cannot_be_connected_to() {
+    let bench = Bench::open(Sandbox::Best).await;
+    if !bench.has_spaces() {
+        return;
+    }
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).or_else(|_| tempfile::tempdir()).unwrap();
+    let path = folder.path().join("service.sock");
+    let _service = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let connect = "import socket, sys\ntry: socket.socket(socket.AF_UNIX).connect(sys.argv[1]); print('connected')\n\
+        except OSError as e: print(e.strerror)\n";
+    let script = format!("{} {}", python(&bench, "connect.py", connect), path.display());
+    let printed = bench.prints(&script).await;
+    assert!(!printed.contains("connected"), "{printed}");
+}
+
+#[tokio::test]
+async fn what_runs_in_a_dyno_is_known_as_such() {
+    for (level, seconds) in BOTH.into_iter().zip([own(9283), own(9284)]) {
+        let bench = Bench::open(level).await;
+        let script = format!("{} sleep {seconds}", daemon(&bench, &seconds));
+        let mut dyno = bench.launch(bench.sh(&script)).await;
+        dyno.prints("forked").await;
+        let all = std::fs::read_dir("/proc").unwrap().flatten();
+        let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let is_its = |pid: &u32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line == format!("sleep\0{seconds}\0").as_bytes()
+        };
+        let its: Vec<u32> = pids.filter(is_its).collect();
+        assert!(its.iter().all(|pid| runs_in_dyno(*pid)) && !runs_in_dyno(std::process::id()), "{level:?}");
+        dyno.instance.signal(Signal::Kill);
+        dyno.ended().await;
+    }
+}
+
 /// Forks twice, leaves its session and its streams, and stays.
 fn daemon(bench: &Bench, seconds: &str) -> String {
     write_daemon(&bench.app, seconds);
@@ -556,6 +619,20 @@ async fn nothing_outlives_an_init_or_a_keeper_that_is_killed() {
             assert_eq!(dyno.ended().await.exit.status, 137, "{level:?} {victim}");
             all_gone(&seconds).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn a_dyno_ends_when_its_init_and_its_keeper_are_killed_at_once() {
+    for (level, seconds) in BOTH.into_iter().zip([own(9285), own(9286)]) {
+        let bench = Bench::open(level).await;
+        let mut dyno = bench.launch(bench.sh(&format!("echo up; sleep {seconds} & exec sleep {seconds}"))).await;
+        dyno.prints("up").await;
+        let record = record(&bench);
+        let pids = ["keeper", "init"].map(|one| record[one]["pid"].to_string());
+        assert!(Command::new("kill").arg("-9").args(&pids).status().unwrap().success());
+        assert_eq!(dyno.ended().await.exit.status, 137, "{level:?}");
+        all_gone(&seconds).await;
     }
 }
 
@@ -713,6 +790,32 @@ fn nothing_outlives_a_dynosim_that_is_killed() {
         assert!(std::time::Instant::now() < until, "a daemon outlives dynosim");
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// A dyno has dynosim's own user, whose socket the app is steered through.
+#[test]
+fn a_dyno_may_not_steer_its_app() {
+    // Not in /tmp, of which a dyno may see nothing.
+    let folder = tempfile::tempdir_in(std::env::var("HOME").unwrap()).unwrap();
+    let (app, state) = (folder.path().join("shop"), folder.path().join("state"));
+    std::fs::create_dir(&app).unwrap();
+    let steer = format!("XDG_STATE_HOME={} {} ps:stop other.1", state.display(), env!("CARGO_BIN_EXE_dynosim"));
+    std::fs::write(app.join("Procfile"), format!("worker: {steer}; echo has 'tried'; sleep 300\nother: sleep 300\n"))
+        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dynosim"));
+    command.args(["--engine", "native", "-C"]).arg(&app).args(["up", "--no-watch", "worker=1", "other=1"]);
+    command.env("XDG_STATE_HOME", &state).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut up = command.spawn().unwrap();
+    let mut seen = String::new();
+    let mut out = BufReader::new(up.stdout.take().unwrap());
+    while !seen.contains("has tried") && out.read_line(&mut seen).unwrap() > 0 {}
+    Command::new("kill").args(["-INT", &up.id().to_string()]).status().unwrap();
+    out.read_to_string(&mut seen).unwrap();
+    up.wait().unwrap();
+    // With spaces of its own it does not even see the socket.
+    assert!(seen.contains("may not steer") || seen.contains("is not running"), "{seen}");
+    let before = seen.split("has tried").next().unwrap();
+    assert!(!before.contains("heroku[other.1]: Stopping"), "{seen}");
 }
 
 /// Runs the tests above once more through `command`, which ends in this test's own program. One run at a time: a limit on

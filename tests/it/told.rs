@@ -53,9 +53,20 @@ fn explanations_are_objects_for_programs() {
 }
 
 #[test]
+fn a_word_that_is_no_code_is_told_so_where_no_app_is() {
+    let nowhere = Project::empty("nothing").run(&["explain", "nonsense"]);
+    nowhere.expect_code(2).expect_err("there is no code `nonsense`").expect_err("lists all codes");
+}
+
+#[test]
 fn parity_lists_every_rule_and_its_sums() {
     let all = Project::empty("nothing").run(&["parity"]);
     all.expect_code(0).expect_out("Images and command lines").expect_out("H. HTTP/2").expect_out(" rules exact, ");
+    let heading = all.out.lines().next().unwrap();
+    assert_eq!(heading.split_whitespace().take(3).collect::<Vec<_>>(), ["rule", "docker", "native"], "{heading}");
+    let native = Project::empty("nothing").run(&["parity", "--engine", "native"]);
+    native.expect_code(0).expect_out(" on native: ");
+    assert!(!native.out.lines().next().unwrap().contains("docker") && !native.out.contains(" on docker: "));
 }
 
 #[test]

@@ -210,6 +210,14 @@ fn local_runs_a_start_command_where_there_is_no_procfile() {
 }
 
 #[test]
+fn a_procfile_without_web_runs_one_off_dynos_too() {
+    on_native!();
+    let project = On::Native.empty("shop");
+    project.write("Procfile", "worker: sleep 600\n");
+    project.run(&["run", "--no-tty", "echo from $DYNO"]).expect_code(0).expect_out("from run.");
+}
+
+#[test]
 fn an_edit_restarts_what_runs_in_the_folder_without_a_release() {
     on_native!();
     let project = On::Native.project("examples/procfile");

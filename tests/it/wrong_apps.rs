@@ -4,6 +4,8 @@
 
 use crate::harness::{On, Project, engine_lock, exchange, on_each_engine};
 use crate::support::engine_or_skip;
+use std::time::Duration;
+use tokio::time::Instant;
 
 fn fixture(on: On, name: &str) -> Project {
     on.project(&format!("tests/fixtures/apps/{name}"))
@@ -49,6 +51,28 @@ on_each_engine! {
         let said = up.wait_out("web.1 listens on 127.0.0.1:");
         assert!(said.contains("(node, pid "), "{said}");
         up.wait_out("Error R10 (Boot timeout)");
+        up.stop();
+    }
+}
+
+on_each_engine! {
+    fn r5_2_each_start_of_a_dyno_is_given_another_port(on) {
+        let project = on.empty("asks-for-its-port");
+        project.write("Dockerfile", "FROM busybox\nCMD echo \"port $PORT of start\"; exit 1\n");
+        // The first crash is restarted at once (R5.5).
+        let up = project.up(&["--timeouts", "backoff=60s"]);
+        up.wait_out("State changed from crashed to starting");
+        let port = |line: &String| line.split_once("]: port ")?.1.strip_suffix(" of start")?.parse().ok();
+        let began = Instant::now();
+        let ports = loop {
+            let ports: Vec<u16> = up.log().iter().filter_map(port).collect();
+            if ports.len() > 1 || began.elapsed() > Duration::from_secs(60) {
+                break ports;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        assert!(ports.len() == 2 && ports[0] != ports[1], "{ports:?}");
+        assert!(ports.iter().all(|port| (2048..60_000).contains(port)), "{ports:?}");
         up.stop();
     }
 }

@@ -21,6 +21,12 @@ pub(in crate::cli) struct Local {
     /// What web runs where there is no Procfile
     #[arg(long, value_name = "COMMAND")]
     pub(in crate::cli) start_cmd: Option<String>,
+    /// Gone from `heroku local`, too
+    #[arg(short = 'r', long, hide = true, num_args = 0, default_missing_value = "", value_parser = no_restart)]
+    _restart: Option<String>,
+    /// Gone from `heroku local`, too
+    #[arg(short = 'c', long, hide = true, value_name = "N", value_parser = no_concurrency)]
+    _concurrency: Option<String>,
     /// Leave the running app as it is when the project's files change
     #[arg(long)]
     pub(in crate::cli) no_watch: bool,
@@ -56,10 +62,18 @@ fn named(text: &str) -> Result<(ProcessType, u32), String> {
     if text.contains(['=', '@']) { quantity(text) } else { quantity(&format!("{text}=1")) }
 }
 
+fn no_restart(_: &str) -> Result<String, String> {
+    Err("dynos that end are started again by themselves (R5.5): leave it out".to_owned())
+}
+
+fn no_concurrency(_: &str) -> Result<String, String> {
+    Err("say how many of each type, as in `dynosim local web=2,worker=1`".to_owned())
+}
+
 impl Local {
     /// The same as `up`.
     pub(in crate::cli) fn into_up(self, common: &mut Common) -> Up {
-        let Self { instance, quantities, procfile, start_cmd, no_watch, router, rules } = self;
+        let Self { instance, quantities, procfile, start_cmd, no_watch, router, rules, .. } = self;
         natively(common, Wanted { procfile, start_command: start_cmd });
         let only_named = !quantities.is_empty();
         let (build, detach, wait) = (BuildArgs::usual(), false, None);
@@ -121,6 +135,10 @@ mod tests {
         assert!(!up.only_named && up.quantities.is_empty());
         assert_eq!(common.engine.as_deref(), Some("docker"));
         assert!(Cli::try_parse_from(["dynosim", "local", "release"]).is_err(), "it is no process type to scale");
+        for (words, told) in [(&["-r"][..], "started again by themselves"), (&["-c", "web=2"], "web=2,worker=1")] {
+            let refused = Cli::try_parse_from([&["dynosim", "local"], words].concat()).map(drop).unwrap_err();
+            assert!(refused.to_string().contains(told), "{refused}");
+        }
         assert!(Cli::try_parse_from(["dynosim", "local:run"]).is_err(), "a command is needed");
     }
 }

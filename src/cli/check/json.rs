@@ -5,14 +5,15 @@ use serde_json::{Value, json};
 
 /// All of them.
 pub(super) fn of(checked: &Checked) -> Value {
-    let ignored = checked.ignored.iter().map(|(one, reason)| {
+    let ignored = checked.ignored.iter().map(|(one, passed)| {
         let mut value = finding(one);
-        value["reason"] = json!(reason);
+        value["reason"] = json!(passed.reason);
         value
     });
     json!({
         "findings": checked.findings.iter().map(finding).collect::<Vec<_>>(),
         "ignored": ignored.collect::<Vec<_>>(),
+        "complete": !checked.partial,
     })
 }
 

@@ -16,6 +16,7 @@ use crate::platform::PlatformError;
 use crate::platform::check::{self, Outcome};
 use crate::platform::report::Noticed;
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// How many findings the line of another command names.
@@ -34,18 +35,24 @@ pub(super) fn run(session: &Session, args: &Check) -> Result<ExitCode, PlatformE
         outcome = check::check(&place, options)?;
     }
     let format = args.format.unwrap_or(if printer.json { Format::Json } else { Format::Text });
-    let Outcome { checked, settings, unreadable, .. } = &outcome;
+    let Outcome { checked, settings, unreadable, root } = &outcome;
     match format {
         // "Nothing found" is not to be said of what could not be looked at.
         Format::Text if !unreadable.is_empty() && checked.findings.is_empty() => {}
         Format::Text => text::print(printer, checked),
         Format::Json => printer.out_json(&json::of(checked)).map_err(|error| io(error.into()))?,
-        Format::Sarif => printer.out_json(&sarif::of(checked)).map_err(|error| io(error.into()))?,
+        Format::Sarif => {
+            printer.out_json(&sarif::of(checked, &Below::of(root))).map_err(|error| io(error.into()))?;
+        }
         Format::Github => {
+            let below = Below::of(root);
             for finding in &checked.findings {
-                printer.out(&annotation(finding));
+                printer.out(&annotation(finding, &below));
             }
         }
+    }
+    if checked.partial && !checked.findings.is_empty() && matches!(format, Format::Text | Format::Github) {
+        printer.warn("what is refused, or cannot be read, hides other findings: not everything was looked at");
     }
     if !unreadable.is_empty() {
         return Err(PlatformError::Project(unreadable.clone()));
@@ -72,7 +79,7 @@ fn io(error: std::io::Error) -> PlatformError {
 }
 
 /// The file that `-f` names, from the current folder or, as `-C` has it, from the project's.
-fn dockerfile(folder: &std::path::Path, file: &std::path::Path) -> Result<std::path::PathBuf, PlatformError> {
+fn dockerfile(folder: &Path, file: &Path) -> Result<PathBuf, PlatformError> {
     let found = [file.to_owned(), folder.join(file)]
         .into_iter()
         .find_map(|path| path.canonicalize().ok().filter(|path| path.is_file()));
@@ -108,7 +115,29 @@ fn mend(session: &Session, args: &Check, outcome: &Outcome) -> Result<bool, Plat
     Ok(true)
 }
 
-fn annotation(finding: &Finding) -> String {
+/// Where a project lies in its repository: what shows findings beside the code names files from there.
+struct Below {
+    root: PathBuf,
+    above: PathBuf,
+}
+
+impl Below {
+    fn of(root: &Path) -> Self {
+        let workspace = std::env::var_os("GITHUB_WORKSPACE").and_then(|path| Path::new(&path).canonicalize().ok());
+        let git = || root.ancestors().find(|folder| folder.join(".git").exists()).map(Path::to_owned);
+        let top = workspace.filter(|top| root.starts_with(top)).or_else(git);
+        let above = top.and_then(|top| root.strip_prefix(top).ok()).unwrap_or(Path::new("")).to_owned();
+        Self { root: root.to_owned(), above }
+    }
+
+    /// A file of the project as the repository names it; another one as it is.
+    fn name(&self, file: &str) -> String {
+        let ours = Path::new(file).is_relative() && self.root.join(file).exists();
+        if ours { self.above.join(file).display().to_string() } else { file.to_owned() }
+    }
+}
+
+fn annotation(finding: &Finding, below: &Below) -> String {
     let level = match finding.diagnostic.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
@@ -117,7 +146,7 @@ fn annotation(finding: &Finding) -> String {
     let region = finding.diagnostic.place.as_ref().zip(finding.diagnostic.region());
     let place = region.map_or_else(String::new, |((file, _), [(line, column), (end_line, end_column)])| {
         let columns = if line == end_line { format!(",col={column},endColumn={end_column}") } else { String::new() };
-        format!("file={},line={line},endLine={end_line}{columns}", annotations::property(&file.name))
+        format!("file={},line={line},endLine={end_line}{columns}", annotations::property(&below.name(&file.name)))
     });
     let help = finding.diagnostic.help.as_deref().unwrap_or_default();
     let text = format!("{}\n{}\nfix: {help}", finding.diagnostic.title, finding.rule.summary);

@@ -1,14 +1,15 @@
 //! Findings as SARIF 2.1.0, for what collects them beside the code.
 
+use super::Below;
 use crate::diagnostic::Severity;
-use crate::lint::{Checked, Finding, RULES, Rule};
+use crate::lint::{Checked, Finding, Passed, RULES, Rule};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 /// The whole log, of one run.
-pub(super) fn of(checked: &Checked) -> Value {
-    let kept = checked.findings.iter().map(|finding| result(finding, None));
-    let ignored = checked.ignored.iter().map(|(finding, reason)| result(finding, Some(reason)));
+pub(super) fn of(checked: &Checked, below: &Below) -> Value {
+    let kept = checked.findings.iter().map(|finding| result(finding, None, below));
+    let ignored = checked.ignored.iter().map(|(finding, passed)| result(finding, Some(passed), below));
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -37,7 +38,7 @@ fn rule(rule: &Rule) -> Value {
     })
 }
 
-fn result(finding: &Finding, reason: Option<&String>) -> Value {
+fn result(finding: &Finding, passed: Option<&Passed>, below: &Below) -> Value {
     let diagnostic = &finding.diagnostic;
     let text = match &diagnostic.help {
         Some(help) => format!("{}. Fix: {help}", diagnostic.title),
@@ -52,13 +53,14 @@ fn result(finding: &Finding, reason: Option<&String>) -> Value {
     if let Some(((file, _), [start, end])) = diagnostic.place.as_ref().zip(diagnostic.region()) {
         result["locations"] = json!([{
             "physicalLocation": {
-                "artifactLocation": {"uri": uri(&file.name), "uriBaseId": "%SRCROOT%"},
+                "artifactLocation": {"uri": uri(&below.name(&file.name)), "uriBaseId": "%SRCROOT%"},
                 "region": {"startLine": start.0, "startColumn": start.1, "endLine": end.0, "endColumn": end.1},
             },
         }]);
     }
-    if let Some(reason) = reason {
-        result["suppressions"] = json!([{"kind": "inSource", "justification": reason}]);
+    if let Some(Passed { reason, outside }) = passed {
+        let kind = if *outside { "external" } else { "inSource" };
+        result["suppressions"] = json!([{"kind": kind, "justification": reason}]);
     }
     result
 }
@@ -86,9 +88,9 @@ fn uri(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{of, uri};
+    use super::{Below, of, uri};
     use crate::diagnostic::{Diagnostic, SourceFile};
-    use crate::lint::{Checked, Finding, RULES};
+    use crate::lint::{Checked, Finding, Passed, RULES};
     use std::sync::Arc;
 
     #[test]
@@ -100,9 +102,13 @@ mod tests {
             diagnostic: if place { diagnostic.clone() } else { Diagnostic::note("the image") },
             fix: None,
         };
-        let checked =
-            Checked { findings: vec![finding(true), finding(false)], ignored: vec![(finding(true), "why".into())] };
-        let log = of(&checked);
+        let passed = |outside: bool| (finding(true), Passed { reason: "why".into(), outside });
+        let checked = Checked {
+            findings: vec![finding(true), finding(false)],
+            ignored: vec![passed(false), passed(true)],
+            ..Checked::default()
+        };
+        let log = of(&checked, &Below::of(std::path::Path::new("/nowhere")));
         assert_eq!(log["version"], "2.1.0");
         let run = &log["runs"][0];
         let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
@@ -125,6 +131,8 @@ mod tests {
         assert_eq!(place["region"]["startLine"], 2);
         assert_eq!(place["region"]["startColumn"], 7, "columns are characters");
         assert_eq!(results[2]["suppressions"][0]["justification"], "why");
+        assert_eq!(results[2]["suppressions"][0]["kind"], "inSource");
+        assert_eq!(results[3]["suppressions"][0]["kind"], "external");
         assert_eq!(uri("ä.sh"), "%C3%A4.sh");
     }
 }

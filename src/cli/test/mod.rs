@@ -57,7 +57,7 @@ pub(super) async fn run(session: &Session, args: Test) -> Result<ExitCode, Platf
         project = session.project(sources) => project?,
         _ = interrupt.wanted() => return Err(PlatformError::Interrupted),
     };
-    args.rules.allowed_on(project.engine.as_ref())?;
+    options.up.rules = args.rules.dynos_on(&project)?;
     let project = Arc::new(Project { app: project.app.clone().under_test(), ..(*project).clone() });
     let reload = session.reload_lenient(&args.build)?;
     let under_test: Reload = Arc::new(move || reload().map(App::under_test));

@@ -7,7 +7,7 @@ use super::Shared;
 use super::error::{self, failed, told};
 use super::labels;
 use super::streams::{DETACH_KEYS, pass_input};
-use crate::engine::inside::{SHELLS, USUAL_PATH};
+use crate::engine::inside::{MOST_PROGRAMS, SHELLS, folders};
 use crate::engine::{Console, EngineError, Guest, Inside, Output, OutputSink};
 use async_trait::async_trait;
 use bollard::container::LogOutput;
@@ -30,8 +30,6 @@ use tokio::time::sleep;
 const GO_FOLDER: u32 = 1 << 31;
 /// No more of a folder is read to list its programs: that of an image without a shell is small.
 const MOST_READ: usize = 48 << 20;
-/// No more programs are named.
-const MOST_PROGRAMS: usize = 24;
 /// From the end of its output until the engine knows how a command ended.
 const EXIT_PACE: Duration = Duration::from_millis(20);
 const EXIT_LOOKS: usize = 100;
@@ -60,12 +58,12 @@ pub(super) async fn enter(
         Err(error) => return Err(told(&format!("looking into {dyno}"), &error)),
     };
     let config = facts.config.unwrap_or_default();
-    let path = config.env.iter().flatten().find_map(|var| var.strip_prefix("PATH=")).unwrap_or(USUAL_PATH);
+    let path = config.env.iter().flatten().find_map(|var| var.strip_prefix("PATH="));
     let inside = DockerInside {
         shared: Arc::clone(shared),
         container,
         dyno: dyno.to_owned(),
-        path: path.split(':').filter(|folder| folder.starts_with('/')).map(str::to_owned).collect(),
+        path: folders(path),
         folder: config.working_dir.filter(|folder| !folder.is_empty()).unwrap_or_else(|| "/".into()),
         own: config.cmd.and_then(|cmd| cmd.into_iter().next()),
     };

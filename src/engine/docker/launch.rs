@@ -106,9 +106,7 @@ fn fewer_terms(terms: &Terms, started: &Result<AttachContainerResults, Refused>)
 
 async fn files(shared: &Arc<Shared>, spec: &DynoSpec, name: &str) -> Result<DynoFiles, EngineError> {
     let (task_shared, task_spec, task_name) = (Arc::clone(shared), spec.clone(), name.to_owned());
-    let home = spec.env.iter().find(|(name, _)| name == "HOME").map(|(_, home)| home.as_str());
-    let home = home.or(spec.image.env("HOME")).unwrap_or("/").to_owned();
-    let prepared = tokio::task::spawn_blocking(move || task_shared.files.prepare(&task_spec, &task_name, &home)).await;
+    let prepared = tokio::task::spawn_blocking(move || task_shared.files.prepare(&task_spec, &task_name)).await;
     let doing = format!("writing files for {}", spec.name);
     match prepared {
         Ok(files) => files.map_err(|error| failed(&doing, &error)),
@@ -118,11 +116,10 @@ async fn files(shared: &Arc<Shared>, spec: &DynoSpec, name: &str) -> Result<Dyno
 
 /// The writable paths that the image lacks; asked of the image once.
 async fn missing_paths(shared: &Shared, spec: &DynoSpec) -> Result<Vec<String>, EngineError> {
-    let Filesystem::ReadOnly { writable } = &spec.filesystem else { return Ok(Vec::new()) };
-    if let Some(odd) = writable.iter().find(|path| !path.starts_with('/')) {
-        return Err(failed("reading --writable", &format!("`{odd}` is not an absolute path of the dyno")));
+    match spec.writable()? {
+        [] => Ok(Vec::new()),
+        writable => images::missing_paths(shared, &spec.image, writable).await,
     }
-    images::missing_paths(shared, &spec.image, writable).await
 }
 
 /// Why a dyno did not start.

@@ -13,7 +13,6 @@ use bytes::Bytes;
 use rustix::process::{Pid, kill_process_group};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,7 +118,7 @@ async fn run(
     send(group, rustix::process::Signal::KILL);
     bound.abort();
     let _ = carried.await;
-    let status = status.map_or(137, |one| one.code().or_else(|| one.signal().map(|n| 128 + n)).unwrap_or(137));
+    let status = status.map_or(137, super::code_of);
     let _ = events.send(ended(status)).await;
 }
 

@@ -103,6 +103,7 @@ mod linux {
             open_files: 256,
             init: init.to_owned(),
             words: ["log", "proc", "grace=0"].map(str::to_owned).to_vec(),
+            temporary: None,
             passwd: None,
             group: None,
             terminal: false,
@@ -151,6 +152,7 @@ mod linux {
             );
         }
         let Some(reason) = &abilities.without_spaces else { return };
+        facts.shares_files = true;
         facts.version = format!("{} (Landlock)", facts.version);
         more.push(format!(
             "dynos have no user and process space of their own ({reason}): they run as your user and see its processes"
@@ -168,6 +170,11 @@ mod linux {
         } else {
             more.push("this kernel has no Landlock: a dyno may write what you may write".to_owned());
         }
+        more.push(
+            "a dyno can change mode and times of your files, set limits of your other processes and connect to sockets of \
+             your services"
+                .to_owned(),
+        );
         if !launcher::keeps_signals() {
             more.push(
                 "this kernel's Landlock does not keep a dyno from signalling your other processes (that takes Linux \

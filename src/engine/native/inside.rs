@@ -8,22 +8,19 @@ use super::record::{GuestRecord, Process, Record};
 use super::start::{self, Refused};
 use super::stream::Keyboard;
 use super::{Shared, image};
-use crate::engine::inside::{SHELLS, USUAL_PATH};
+use crate::engine::inside::{MOST_PROGRAMS, SHELLS, folders};
 use crate::engine::{Console, EngineError, Guest, Inside, OutputSink};
 use crate::model::limits::DYNO_GID;
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-/// No more programs are named.
-const MOST_PROGRAMS: usize = 24;
 /// How often it is looked whether the dyno still runs.
 const PACE: Duration = Duration::from_millis(100);
 /// What was killed ends at once.
@@ -33,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) fn open(shared: &Arc<Shared>, record: Record) -> Box<dyn Inside> {
     let app = children(record.init.pid).into_iter().next();
     let env = app.map(environment).unwrap_or_default();
-    let path = env.iter().find(|(name, _)| name == "PATH").map_or(USUAL_PATH, |(_, path)| path);
-    let path = path.split(':').filter(|folder| folder.starts_with('/')).map(PathBuf::from).collect();
+    let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.as_str());
+    let path = folders(path).into_iter().map(PathBuf::from).collect();
     Box::new(NativeInside { shared: Arc::clone(shared), own: app.and_then(program), env, path, record })
 }
 
@@ -149,6 +146,7 @@ impl NativeInside {
             open_files: record.open_files,
             init: self.shared.abilities.init.clone()?,
             words: ["attached", "machine", "tree", "grace=0"].map(str::to_owned).to_vec(),
+            temporary: None,
             passwd: None,
             group: None,
             terminal: matches!(console, Console::Terminal(..)),
@@ -168,8 +166,7 @@ async fn follow(started: start::Started, init: Option<Process>, dyno: Process, o
     };
     let status = tokio::select! {
         status = keeper.wait() => {
-            let status = status.ok().and_then(|status| status.code().or_else(|| status.signal().map(|one| 128 + one)));
-            status.unwrap_or(137)
+            status.map_or(137, super::code_of)
         }
         () = gone => {
             // The keeper ends what is left of the command, and then itself.

@@ -74,10 +74,7 @@ pub(super) async fn launch(
     };
     let (owner, files_spec) = (Arc::clone(shared), spec.clone());
     let dyno_name = name.clone();
-    let prepared = tokio::task::spawn_blocking(move || {
-        let home = value(&files_spec, "HOME").unwrap_or("/").to_owned();
-        owner.files.prepare(&files_spec, &dyno_name, &home)
-    });
+    let prepared = tokio::task::spawn_blocking(move || owner.files.prepare(&files_spec, &dyno_name));
     let files = prepared.await.map_err(std::io::Error::other).and_then(|files| files);
     let files = files.map_err(|error| image::failed(&doing, &error))?;
     leftovers.home = files.passwd.parent().map(Path::to_owned).unwrap_or_default();
@@ -131,23 +128,13 @@ fn record(files: &DynoFiles, spec: &DynoSpec, plan: &Plan, group: Option<Group>,
     let _ = record.write(folder);
 }
 
-/// The last value of a variable: the platform's and the config's, then the image's.
-fn value<'a>(spec: &'a DynoSpec, name: &str) -> Option<&'a str> {
-    let given = spec.env.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-    given.or_else(|| spec.image.env(name))
-}
-
 fn plan(shared: &Shared, spec: &DynoSpec, files: &DynoFiles) -> Result<Plan, EngineError> {
     let abilities = &shared.abilities;
     let folder = PathBuf::from(&spec.image.workdir);
     let layered = match &spec.filesystem {
-        Filesystem::ReadOnly { writable } => writable.iter().map(PathBuf::from).collect(),
+        Filesystem::ReadOnly { .. } => spec.writable()?.iter().map(PathBuf::from).collect(),
         Filesystem::Ephemeral => vec![folder.clone()],
     };
-    if let Some(odd) = layered.iter().find(|path| !path.is_absolute()) {
-        let reason = format!("`{}` is not an absolute path", odd.display());
-        return Err(image::failed("reading --writable", &reason));
-    }
     let mut env = spec.image.env.clone();
     for (name, value) in &spec.env {
         env.retain(|(other, _)| other != name);
@@ -172,6 +159,7 @@ fn plan(shared: &Shared, spec: &DynoSpec, files: &DynoFiles) -> Result<Plan, Eng
         open_files: spec.size.open_files,
         init,
         words: words(abilities.level, spec.console, spec.port, &spec.size),
+        temporary: files.passwd.parent().map(|home| home.join("temporary")),
         passwd: Some(files.passwd.clone()),
         group: Some(files.group.clone()),
         terminal: matches!(spec.console, Console::Terminal(..)),

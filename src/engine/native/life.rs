@@ -2,6 +2,7 @@
 
 use super::cgroup::Group;
 use super::launch::Leftovers;
+use super::orphans;
 use super::start::Started;
 use crate::engine::reports::{Report, Reports, reachable};
 use crate::engine::{
@@ -10,12 +11,15 @@ use crate::engine::{
 use crate::model::dyno::Exit;
 use crate::model::endpoint::Endpoint;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
+
+/// How long the streams of a dyno may be held after its keeper has ended.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the owner asks for.
 pub(super) enum Order {
@@ -68,6 +72,7 @@ impl Life {
         let Started { mut keeper, told, control, streams, .. } = started;
         let (mut reports, mut init) = control.into_split();
         let mut told = Some(told.lines());
+        let printed_to = streams.names();
         let mut carried = tokio::spawn(streams.carry(output));
         let (mut status, mut silent, mut drained) = (None, false, false);
         let mut buffer = [0; 8192];
@@ -95,8 +100,10 @@ impl Life {
                     Some(line) => self.lost.extend(lost(&line)),
                     None => told = None,
                 },
-                ended = keeper.wait(), if status.is_none() => status = Some(ended.map_or(137, code_of)),
+                ended = keeper.wait(), if status.is_none() => status = Some(ended.map_or(137, super::code_of)),
                 _ = &mut carried, if !drained => drained = true,
+                // The keeper ends last, and a slow reader of the output is no reason to end anything.
+                () = sleep(PATIENCE), if status.is_some() && !drained => orphans::end(&printed_to),
             }
         }
         self.out_of_memory |= self.leftovers.group.as_ref().is_some_and(Group::ran_out_of_memory);
@@ -174,11 +181,6 @@ fn lost(line: &str) -> Option<LostWrite> {
     let mut fields = line.split('\t').map(crate::engine::reports::unescape);
     (fields.next()? == "lost").then_some(())?;
     Some(LostWrite { path: fields.next()?, size: fields.next()?.parse().ok() })
-}
-
-/// A status as a shell has it.
-fn code_of(status: ExitStatus) -> i32 {
-    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(137)
 }
 
 /// Where a listener of this machine can be dialled.

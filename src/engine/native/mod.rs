@@ -8,6 +8,7 @@
 //! | `plan`, `start` | a dyno in the launcher's words, and the launcher started with them |
 //! | `launcher` | the other side: the sandbox, and the init in it |
 //! | `launch`, `life`, `stream` | a dyno's life, as events and output |
+//! | `orphans` | what is left where init and keeper were killed at once |
 //! | `record` | which dynos run, for other commands and for what is left of earlier runs |
 //! | `inside` | commands in a dyno that runs |
 //!
@@ -29,6 +30,8 @@ mod launcher;
 #[cfg(target_os = "linux")]
 mod life;
 #[cfg(target_os = "linux")]
+mod orphans;
+#[cfg(target_os = "linux")]
 mod plan;
 mod port;
 #[cfg(target_os = "linux")]
@@ -49,12 +52,31 @@ use crate::engine::files::PrivateFiles;
 use crate::model::image::{ImageFacts, ImageId};
 use crate::registry::Login;
 use async_trait::async_trait;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::sync::Arc;
 
 /// The name of the hidden command that makes a dyno's sandbox. `cli` must hand over to [`launcher()`] when it is the first
 /// word, before it starts any thread.
 pub const LAUNCHER: &str = "native:launch";
+
+/// Whether a process of this machine runs in a native dyno, of this run or of another. On systems other than Linux that is
+/// not known, and false.
+pub fn runs_in_dyno(pid: u32) -> bool {
+    #[cfg(target_os = "linux")]
+    return record::in_dyno(pid);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = pid;
+        false
+    }
+}
+
+/// A status as a shell has it: the program's own, or 128 and the signal that ended it.
+fn code_of(status: ExitStatus) -> i32 {
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(137)
+}
 
 /// How dynos are kept apart from the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -44,6 +44,8 @@ pub(super) struct Plan {
     /// The init's program, and the words it gets before the command.
     pub(super) init: PathBuf,
     pub(super) words: Vec<String>,
+    /// The folder on disk for what the dyno writes to `/tmp` and `/var/tmp`, as an image's are; in memory without one.
+    pub(super) temporary: Option<PathBuf>,
     pub(super) passwd: Option<PathBuf>,
     pub(super) group: Option<PathBuf>,
     /// Standard input is a terminal, which becomes the dyno's own.

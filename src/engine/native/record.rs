@@ -116,6 +116,23 @@ pub(super) async fn end_guests(folder: &Path) {
     }
 }
 
+/// What a dyno's init calls itself.
+pub(super) const INIT: &str = "dyno-init";
+/// Trees of processes are not deeper.
+const DEEPEST: usize = 1000;
+
+/// Whether a process of this machine runs in a native dyno of anybody's: one of those that it descends from is a dyno's init.
+pub(super) fn in_dyno(pid: u32) -> bool {
+    let parent = |pid: &u32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok().filter(|parent| *parent != 0)
+    };
+    std::iter::successors(Some(pid), parent).take(DEEPEST).any(|one| {
+        let words = fs::read(format!("/proc/{one}/cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).next() == Some(INIT.as_bytes())
+    })
+}
+
 /// The dynos of an app with their runs, newest last; those that have ended among them.
 pub(super) fn all(files: &Path, identity: &str) -> Vec<(String, Record)> {
     let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());

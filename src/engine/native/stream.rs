@@ -1,5 +1,6 @@
 //! A dyno's streams: pipes, or a terminal.
 
+use super::orphans;
 use crate::engine::{Console, Output, OutputSink};
 use bytes::Bytes;
 use rustix::pipe::fcntl_setpipe_size;
@@ -116,7 +117,16 @@ impl Streams {
         if let Some(input) = self.input.take() {
             tokio::spawn(pass_input(input, given, self.terminal.is_some()));
         }
-        Keyboard { typed, terminal: self.terminal.take() }
+        Keyboard { typed, terminal: self.terminal.clone() }
+    }
+
+    /// What they are called among the open files of whoever prints to them.
+    pub(super) fn names(&self) -> Vec<String> {
+        if let Some(terminal) = &self.terminal {
+            let name = rustix::pty::ptsname(terminal, Vec::new()).ok().and_then(|name| name.into_string().ok());
+            return name.into_iter().collect();
+        }
+        [Some(&self.output), self.errors.as_ref()].into_iter().flatten().filter_map(orphans::name_of).collect()
     }
 
     /// Hands output over until there will be no more.

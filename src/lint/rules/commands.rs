@@ -233,6 +233,10 @@ fn shell_entrypoint(scene: &Scene<'_>, hits: &mut Hits<'_>) {
         }
         let whose = if process.command.is_some() { "its command" } else { "CMD" };
         let one = &image.docker.instructions[*at];
+        // That has its own finding.
+        if one.is_broken_list() {
+            continue;
+        }
         hits.push(
             Hit::new(format!("the ENTRYPOINT of {} is in shell form and ignores {whose}", process.name))
                 .at(&image.file, one.span.clone(), "runs this text and nothing else")

@@ -154,7 +154,7 @@ fn onbuild(scene: &Scene<'_>, hits: &mut Hits<'_>) {
     each(scene, "ONBUILD", |_| Some("ONBUILD does nothing in the image that is deployed".into()), hits);
 }
 
-/// The last instruction of that name in each image, which is the one that counts.
+/// Instructions of that name in each image: all of those that add up, the last one of those that replace each other.
 fn each(scene: &Scene<'_>, keyword: &str, title: impl Fn(&str) -> Option<String>, hits: &mut Hits<'_>) {
     let help = match keyword {
         "VOLUME" => "take it out; keep what must last in a database or an object store",
@@ -163,8 +163,10 @@ fn each(scene: &Scene<'_>, keyword: &str, title: impl Fn(&str) -> Option<String>
         _ => "write the instruction without ONBUILD, or take it out",
     };
     for image in &scene.images {
-        let last = image.steps().rfind(|(_, one)| one.keyword == keyword);
-        if let Some((one, title)) = last.and_then(|(_, one)| Some((one, title(&one.rest())?))) {
+        let most = if ["VOLUME", "ONBUILD"].contains(&keyword) { usize::MAX } else { 1 };
+        let of_name: Vec<_> = image.steps().rev().filter(|(_, one)| one.keyword == keyword).take(most).collect();
+        for (_, one) in of_name.into_iter().rev() {
+            let Some(title) = title(&one.rest()) else { continue };
             hits.push(Hit::new(title).at(&image.file, one.span.clone(), "without effect").help(help));
         }
     }

@@ -130,10 +130,9 @@ pub(super) fn literal_ports(scene: &Scene<'_>, hits: &mut Hits<'_>, low: bool) {
             }
             let title = title(name, number);
             let help = format!("let it listen on $PORT: `${{PORT:-{number}}}` in place of `{number}`");
-            let exec =
-                if arg.literal { "; an exec form replaces no variables, so write CMD in shell form" } else { "" };
+            let exec = command.instead_of_literal(arg);
             let hit = Hit::new(title)
-                .at(&command.file, arg.span.clone(), "a port of its own")
+                .at(&arg.file, arg.span.clone(), "a port of its own")
                 .help(format!("{help}{exec}"))
                 .fix(with_port(command, arg, number));
             hits.push(hit);
@@ -143,13 +142,13 @@ pub(super) fn literal_ports(scene: &Scene<'_>, hits: &mut Hits<'_>, low: bool) {
 
 /// The number replaced, where a shell reads it and it stands there once.
 fn with_port(command: &Command, arg: &Arg, number: u16) -> Option<Fix> {
-    let text = command.file.text.get(arg.span.clone())?;
+    let text = arg.file.text.get(arg.span.clone())?;
     let written = number.to_string();
     if arg.literal || !command.by_shell || text.contains('\'') || text.matches(&written).count() != 1 {
         return None;
     }
     let at = arg.span.start + text.find(&written)?;
-    Fix::replace(&command.file, at..at + written.len(), &format!("${{PORT:-{number}}}"))
+    Fix::replace(&arg.file, at..at + written.len(), &format!("${{PORT:-{number}}}"))
 }
 
 fn default_port(scene: &Scene<'_>, hits: &mut Hits<'_>) {
@@ -240,9 +239,9 @@ fn loopback(scene: &Scene<'_>, hits: &mut Hits<'_>) {
         let port = binds.iter().any(|(bind, _)| bind.port.is_some());
         if let Some((host, arg)) = hosts.first().filter(|_| hosts.iter().all(|(host, _)| is_loopback(host))) {
             let hit = Hit::new(format!("web's {name} listens on {host}, which nobody outside of the dyno reaches"))
-                .at(&command.file, arg.span.clone(), "the loopback address")
+                .at(&arg.file, arg.span.clone(), "the loopback address")
                 .help("write 0.0.0.0 in its place")
-                .fix(without_loopback(command, arg, host));
+                .fix(without_loopback(arg, host));
             hits.push(hit);
         } else if hosts.is_empty()
             && port
@@ -269,10 +268,10 @@ fn loopback_in_source(process: &Process, image: &Image, hits: &mut Hits<'_>) {
     }
 }
 
-fn without_loopback(command: &Command, arg: &Arg, host: &str) -> Option<Fix> {
-    let text = command.file.text.get(arg.span.clone())?;
+fn without_loopback(arg: &Arg, host: &str) -> Option<Fix> {
+    let text = arg.file.text.get(arg.span.clone())?;
     let at = arg.span.start + text.find(host).filter(|_| text.matches(host).count() == 1)?;
-    Fix::replace(&command.file, at..at + host.len(), "0.0.0.0")
+    Fix::replace(&arg.file, at..at + host.len(), "0.0.0.0")
 }
 
 fn is_proxy(command: &Command) -> bool {

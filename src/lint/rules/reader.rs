@@ -177,9 +177,11 @@ pub(super) static DOCKERFILE: Rule = Rule {
     id: "D055",
     name: "dockerfile",
     severity: Severity::Error,
-    summary: "the builder refuses this file",
-    explanation: "An instruction that is none, no FROM, a here-document without an end. Or it could be a command that lost the \
-        `\\` at the end of the line above.",
+    summary: "the builder refuses this file, or takes a list of words for a text of the shell",
+    explanation: "An instruction that is none, or that is given too little; no FROM; a here-document without an end. Or it could \
+        be a command that lost the `\\` at the end of the line above.\n\nA CMD or ENTRYPOINT that is written as a list, but with \
+        other quotes, without a comma or with one too many, is no JSON: the builder gives it to `/bin/sh -c` as it \
+        stands, which finds no such program.",
     source: "Docker's file rules",
     wrong: "FROM node\nRUN npm ci\n  && npm run build",
     right: "FROM node\nRUN npm ci \\\n  && npm run build",
@@ -260,7 +262,7 @@ fn dockerfile(scene: &Scene<'_>, hits: &mut Hits<'_>) {
         for fault in &image.docker.faults {
             hits.push(
                 Hit::new(format!("{}: {}", image.file.name, fault.title))
-                    .at(&image.file, fault.span.clone(), "the builder refuses this")
+                    .at(&image.file, fault.span.clone(), fault.label)
                     .help(fault.help.clone()),
             );
         }

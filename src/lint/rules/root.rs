@@ -145,7 +145,7 @@ fn writes(scene: &Scene<'_>, hits: &mut Hits<'_>) {
                 }
                 hits.push(
                     Hit::new(format!("{} writes to {path}, which belongs to root: that may be refused", process.name))
-                        .at(&command.file, target.span.clone(), "not the dyno's user's")
+                        .at(&target.file, target.span.clone(), "not the dyno's user's")
                         .help("write to /tmp, or open the path in the Dockerfile with `RUN chmod -R a+rwX …`"),
                 );
             }
@@ -220,12 +220,12 @@ fn home_of_root(scene: &Scene<'_>, hits: &mut Hits<'_>) {
         }
         let program = process.run.commands.iter().filter(|command| command.sure).find_map(|command| {
             let arg = command.args.get(command.program().0)?;
-            in_root(&arg.text).then_some((command, arg))
+            in_root(&arg.text).then_some(arg)
         });
-        if let Some((command, arg)) = program {
+        if let Some(arg) = program {
             hits.push(
                 Hit::new(format!("{} runs a program in /root, which may be closed to it", process.name))
-                    .at(&command.file, arg.span.clone(), "closed to the dyno's user")
+                    .at(&arg.file, arg.span.clone(), "closed to the dyno's user")
                     .help("put it into another folder, such as /app, or `RUN chmod 755 /root`"),
             );
         }

@@ -241,7 +241,7 @@ fn keep_alive(scene: &Scene<'_>, hits: &mut Hits<'_>) {
                         "{} closes idle connections after {} s, the router after {KEPT}",
                         server.names[0], arg.text
                     ))
-                    .at(&command.file, arg.span.clone(), "shorter than the router's")
+                    .at(&arg.file, arg.span.clone(), "shorter than the router's")
                     .help(format!("write `{} 95`", flags[0])),
                 );
             }

@@ -18,6 +18,8 @@ pub(super) struct Parser {
     done: Vec<Simple>,
     current: Simple,
     frames: Vec<Frame>,
+    /// How many of them are no plain groups.
+    depth: usize,
     condition: bool,
     before: Join,
     pending_redirect: Option<String>,
@@ -63,7 +65,7 @@ impl Parser {
         if self.pattern {
             if word.text == "esac" {
                 self.pattern = false;
-                self.frames.pop();
+                self.leave();
             }
             return;
         }
@@ -89,30 +91,40 @@ impl Parser {
         self.current.words.push(word);
     }
 
+    fn enter(&mut self, frame: Frame) {
+        self.depth += usize::from(frame != Frame::Group);
+        self.frames.push(frame);
+    }
+
+    fn leave(&mut self) {
+        let left = self.frames.pop();
+        self.depth -= usize::from(left.is_some_and(|frame| frame != Frame::Group));
+    }
+
     /// Takes a reserved word.
     fn keyword(&mut self, word: &str) -> bool {
         match word {
             "if" => {
-                self.frames.push(Frame::If);
+                self.enter(Frame::If);
                 self.condition = true;
             }
             "while" | "until" => {
-                self.frames.push(Frame::Loop);
+                self.enter(Frame::Loop);
                 self.condition = true;
             }
             "for" | "select" => {
-                self.frames.push(Frame::Loop);
+                self.enter(Frame::Loop);
                 self.discard = true;
             }
-            "case" => self.frames.push(Frame::Case),
+            "case" => self.enter(Frame::Case),
             "elif" => self.condition = true,
             "then" | "do" | "else" => self.condition = false,
             "{" => {
                 let frame = if std::mem::take(&mut self.function) { Frame::Function } else { Frame::Group };
-                self.frames.push(frame);
+                self.enter(frame);
             }
             "fi" | "done" | "esac" | "}" => {
-                self.frames.pop();
+                self.leave();
                 self.condition = false;
             }
             "!" => self.current.condition = true,
@@ -128,7 +140,7 @@ impl Parser {
             self.current = Simple::default();
             self.function = true;
         } else if self.current.words.is_empty() && !self.function {
-            self.frames.push(Frame::Group);
+            self.enter(Frame::Group);
         }
     }
 
@@ -138,7 +150,7 @@ impl Parser {
         }
         self.end(Join::Sequence);
         if self.frames.last() == Some(&Frame::Group) {
-            self.frames.pop();
+            self.leave();
         }
     }
 
@@ -151,7 +163,7 @@ impl Parser {
         if simple.words.is_empty() && simple.assigns.is_empty() && simple.redirects.is_empty() {
             return;
         }
-        simple.depth = self.frames.iter().filter(|frame| **frame != Frame::Group).count();
+        simple.depth = self.depth;
         simple.condition |= self.condition;
         simple.before = std::mem::replace(&mut self.before, after);
         simple.after = after;

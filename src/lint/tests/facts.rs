@@ -10,6 +10,7 @@ fn found(facts: &ImageFacts, dockerfile: &str) -> Vec<String> {
     std::fs::write(folder.path().join("Dockerfile"), dockerfile).unwrap();
     let loaded = load(&LoadOptions { root: folder.path().to_owned(), ..LoadOptions::default() }).unwrap();
     let found = check(&loaded, &[(ProcessType::web(), facts)], &settings(folder.path()).unwrap());
+    assert!(found.findings.iter().all(|one| one.diagnostic.place.is_some()), "programs show files with findings only");
     found.findings.iter().map(|one| format!("{} {}", one.rule.id, one.diagnostic.title)).collect()
 }
 
@@ -44,4 +45,22 @@ fn what_the_dockerfile_says_is_not_said_again_of_the_image() {
     let said = found(&image, "FROM me/app\nVOLUME /data\nCMD [\"serve\"]\n");
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].starts_with("D017 VOLUME /data"), "{said:?}");
+}
+
+#[test]
+fn each_image_is_told_of_where_its_own_dockerfile_names_its_base() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["Dockerfile", "Dockerfile.worker"] {
+        std::fs::write(folder.path().join(name), PLAIN).unwrap();
+    }
+    let loaded = load(&LoadOptions { root: folder.path().to_owned(), ..LoadOptions::default() }).unwrap();
+    let image = ImageFacts { volumes: vec!["/data".into()], ..usual() };
+    let built = [(ProcessType::web(), &image), (ProcessType::new("worker").unwrap(), &image)];
+    let found = check(&loaded, &built, &settings(folder.path()).unwrap());
+    let places: Vec<_> = found
+        .findings
+        .iter()
+        .map(|one| one.diagnostic.place.as_ref().map(|(file, span)| (file.name.as_str(), span.clone())))
+        .collect();
+    assert_eq!(places, [Some(("Dockerfile", 5..11)), Some(("Dockerfile.worker", 5..11))]);
 }

@@ -399,9 +399,9 @@ fn r10_add_ons_of_both_files_are_listed_with_what_is_missing() {
     assert_eq!(loaded.app.addons.len(), 2);
     assert_eq!(
         titles(&loaded, Severity::Warning),
-        ["add-on heroku-postgresql (heroku.yml:3) is not provided here: DATABASE_URL is not set"]
+        ["add-on heroku-postgresql is not provided here: DATABASE_URL is not set"]
     );
-    assert!(titles(&loaded, Severity::Note)[0].starts_with("add-on heroku-redis (app.json:1)"));
+    assert!(titles(&loaded, Severity::Note)[0].starts_with("add-on heroku-redis is not provided here"));
 }
 
 #[test]

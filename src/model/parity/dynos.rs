@@ -37,7 +37,10 @@ pub(super) const RULES: &[Rule] = &[
         "a new `$PORT` at each start",
         "from 2048 to 59999",
         "logs",
-        &["r1_5_each_start_has_a_new_port_and_a_new_unprivileged_user"],
+        &[
+            "r1_5_each_start_has_a_new_port_and_a_new_unprivileged_user",
+            "r5_2_each_start_of_a_dyno_is_given_another_port",
+        ],
     ),
     exact(
         "R5.3",

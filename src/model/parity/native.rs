@@ -26,11 +26,17 @@ pub(super) const DIFFERS: &[(&str, &str, Kept)] = &[
         "R1.5",
         "the filesystem",
         Nearly(
-            "this machine's, read-only but for private /tmp, /var/tmp and /dev/shm; with `--fs ephemeral` the app's folder is \
+            "this machine's, read-only but for private /tmp, /var/tmp and /dev/shm; no socket of this machine's services can be connected to; with `--fs ephemeral` the app's folder is \
              writable, and what was written goes with the dyno; under Landlock these are the machine's own, and it stays",
         ),
     ),
-    ("R1.5", "whether files", Nearly("dynos can read what you can read, and write nothing of it")),
+    (
+        "R1.5",
+        "whether files",
+        Nearly(
+            "dynos can read what you can read, and write nothing of it; under Landlock mode and times of files can be changed",
+        ),
+    ),
     ("R1.5", "dynos cannot reach", Absent("dynos share this machine's network, and reach what listens on loopback")),
     ("R1.6", "a web image", Nearly("the release command, or the `CMD` of Dockerfile.release, without its image")),
     ("R2", "heroku.yml:", Nearly("`run` and `release` count; of `build.docker` the Dockerfiles are read, not built")),

@@ -1,6 +1,7 @@
 //! Small projects, loaded and put on an engine without images.
 
-use super::{fitted, refuse_unfit, undone};
+use super::{filesystem, fitted, refuse_unfit, undone};
+use crate::engine::Filesystem;
 use crate::manifest::{LoadOptions, load};
 use crate::model::app::App;
 use crate::model::exit_code::ExitCode;
@@ -91,4 +92,22 @@ fn what_only_an_image_has_is_refused_with_file_line_and_reason() {
     );
     refused(&[("Dockerfile", "FROM x\nENTRYPOINT [\"/no/entry.sh\"]\nCMD [\"a\"]\n")], Some(2), "/no/entry.sh");
     refused(&[("Dockerfile", "FROM x\nRUN <<EOF\nmake\nEOF\nCMD a\n")], None, "here-document");
+}
+
+#[test]
+fn a_writable_path_of_the_image_is_one_of_the_project_and_one_that_could_not_be_is_refused() {
+    let dockerfile = "FROM node:20\nWORKDIR /app\nCOPY . .\nCMD node web.js\n";
+    let (folder, app) = app(&[("Dockerfile", dockerfile), ("web.js", "")]);
+    let here = folder.path().canonicalize().unwrap();
+    std::os::unix::fs::symlink(&here, here.join("itself")).unwrap();
+    let on = |path: &str| filesystem(&app, Filesystem::ReadOnly { writable: vec![path.to_owned()] });
+    let wanted = |rest: &str| Filesystem::ReadOnly { writable: vec![here.join(rest).to_str().unwrap().to_owned()] };
+    assert_eq!(on("/app/tmp/cache").unwrap(), wanted("tmp/cache"));
+    assert_eq!(on(here.join("itself/log").to_str().unwrap()).unwrap(), wanted("log"));
+    assert_eq!(on("/usr").unwrap(), Filesystem::ReadOnly { writable: vec!["/usr".into()] });
+    let refused = on("/data/cache").unwrap_err();
+    assert_eq!(refused.exit_code(), ExitCode::Usage);
+    let PlatformError::Project(findings) = refused else { panic!() };
+    assert!(findings[0].render(false).contains("--writable /data/cache: there is no such folder"));
+    assert_eq!(filesystem(&app, Filesystem::Ephemeral).unwrap(), Filesystem::Ephemeral);
 }

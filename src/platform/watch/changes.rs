@@ -6,7 +6,7 @@ use crate::engine::context::{Kind, Survey};
 use crate::manifest::{Copies, Subject, Way};
 use crate::model::image::ImageFacts;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// More bytes than this are a build's work.
 const MOST_BYTES: u64 = 64 << 20;
@@ -33,6 +33,8 @@ pub(super) struct Looks<'a> {
     pub(super) context: &'a Path,
     /// Nothing is built: dynos run in the context itself.
     pub(super) native: bool,
+    /// What dynos write themselves.
+    pub(super) dynos_write: &'a [PathBuf],
     /// The Dockerfile's path in the context: what counts is its text.
     pub(super) dockerfile: Option<&'a str>,
     /// Multi-stage target.
@@ -55,7 +57,9 @@ impl Looks<'_> {
         }
         let copies = Copies::read(&self.now.dockerfile, self.target);
         let fresh = relevant(self.seen.differences(self.now));
-        let fresh: Vec<String> = fresh.into_iter().filter(|path| self.way(&copies, path) != Way::Unused).collect();
+        let edited = |path: &String| !self.dynos_write.iter().any(|place| self.context.join(path).starts_with(place));
+        let fresh = fresh.into_iter().filter(edited).filter(|path| self.way(&copies, path) != Way::Unused);
+        let fresh: Vec<String> = fresh.collect();
         if fresh.is_empty() {
             return Verdict::Same;
         }

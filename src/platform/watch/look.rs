@@ -175,6 +175,7 @@ impl Watch {
         let looks = Looks {
             context: &image.plan.context,
             native: image.plan.native.is_some(),
+            dynos_write: &self.options.dynos_write,
             dockerfile: dockerfile.as_deref(),
             target: image.plan.target.as_deref(),
             built: &base.survey,

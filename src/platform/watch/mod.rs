@@ -60,6 +60,8 @@ pub struct WatchOptions {
     pub launch: LaunchOptions,
     /// Files outside the build contexts that the project is read from (`-e FILE`), absolute.
     pub files: Vec<PathBuf>,
+    /// Places of the project that dynos themselves write to: what changes there is no edit.
+    pub dynos_write: Vec<PathBuf>,
     /// Reads the project's files again.
     pub reload: Reload,
     /// Ends it.

@@ -126,7 +126,8 @@ impl Scene {
             interrupt: interrupt.clone(),
         });
         let launch = LaunchOptions::default();
-        let options = WatchOptions { build: build.clone(), launch, files: vec![], reload, interrupt };
+        let options =
+            WatchOptions { build: build.clone(), launch, files: vec![], dynos_write: vec![], reload, interrupt };
         let (events, seen) = mpsc::channel(64);
         start(&control, Arc::clone(&project), options, Box::new(NoEyes), seen);
         let wanted: BTreeSet<ProcessType> = project.app.builds.keys().cloned().collect();

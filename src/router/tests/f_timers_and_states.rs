@@ -2,6 +2,7 @@
 
 use super::stage::{Door, Peer, Stage, backend, config, settle};
 use crate::model::dyno::DynoState::{Crashed, Starting, Up};
+use crate::router::checkout::checkout;
 use crate::router::config::RouterConfig;
 use crate::router::table::Route;
 use tokio::time::{Duration, Instant, sleep, timeout};
@@ -474,4 +475,15 @@ async fn a_failed_head_request_gets_the_page_s_headers_alone() {
     client.assert_quiet().await;
     stage.dynos(&[Up]);
     client.assert_alive(&mut stage, None).await;
+}
+
+/// Preboot takes a dyno out of the table, sees no request at it, and stops it (R5.6).
+#[tokio::test(start_paused = true)]
+async fn a_dyno_that_left_the_table_after_the_app_was_found_gets_no_request() {
+    let stage = Stage::new();
+    let before = stage.shared.registry.current();
+    stage.dynos(&[Crashed, Up]);
+    let lease = checkout(&stage.shared, &before, "shop", None).await;
+    assert_eq!(lease.map(|lease| lease.slot.name.to_string()).ok().as_deref(), Some("web.2"));
+    assert_eq!(stage.dialled(), [2]);
 }

@@ -14,6 +14,7 @@ mod space;
 pub(super) use landlock::{denies_binds, keeps_files, keeps_signals};
 
 use super::plan::{DESCRIPTORS, Level, Plan, Word};
+use super::record::INIT;
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::{
@@ -25,7 +26,7 @@ use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 /// What the launcher ends with when there is no dyno to have a status.
@@ -49,7 +50,8 @@ impl Fault {
 
 /// Reads a plan from standard input and carries it out. Returns the status to end with.
 pub(super) fn run() -> i32 {
-    let Ok(socket) = rustix::io::dup(rustix::stdio::stdin()) else { return NO_DYNO };
+    // Not even the init gets this one: whoever holds it speaks as the keeper.
+    let Ok(socket) = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3) else { return NO_DYNO };
     let socket = UnixStream::from(socket);
     let word = match carry_out(&socket) {
         Err(Fault::Sandbox(reason)) => Word::Failed(reason),
@@ -92,7 +94,7 @@ fn carry_out(socket: &UnixStream) -> Result<i32, Fault> {
     if plan.level == Level::Namespaces && plan.enter.is_some() {
         // The dyno's `/proc`, where we are not, leads to no program. What the command leaves behind ends with the dyno.
         let status = child.wait().map_err(Fault::at("waiting for the command"))?;
-        return Ok(status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(137));
+        return Ok(super::code_of(status));
     }
     let fault = keeper(&plan, &init, child.id(), &layers).exec();
     Err(Fault::Sandbox(format!("becoming the keeper: {fault}")))
@@ -166,7 +168,7 @@ fn start(plan: &Plan, init: &File, descriptors: [OwnedFd; DESCRIPTORS]) -> Resul
         fcntl_getfd(&control).map(|flags| flags - FdFlags::CLOEXEC).map_err(Fault::at("starting the init"))?;
     fcntl_setfd(&control, inherit).map_err(Fault::at("starting the init"))?;
     let mut command = Command::new(path_of(init));
-    command.arg0("dyno-init").args(&plan.words).arg(format!("control={}", control.as_raw_fd()));
+    command.arg0(INIT).args(&plan.words).arg(format!("control={}", control.as_raw_fd()));
     command.arg("--").args(&plan.argv);
     command.env_clear().envs(plan.env.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::from(input)).stdout(Stdio::from(output)).stderr(Stdio::from(errors));

@@ -12,11 +12,12 @@ use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount, mount_bind, mount_change, mount_remount,
     move_mount, open_tree,
 };
-use std::ffi::CString;
-use std::fs::{self, File};
+use std::ffi::{CStr, CString};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// What a dyno writes to a place, apart from what was there.
@@ -32,6 +33,10 @@ const SCRATCH: &str = "/run";
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 /// What stays of `/run`, where it is there: programs of NixOS.
 const KEPT: [&str; 2] = ["/run/current-system", "/run/wrappers"];
+/// The mode of a cover that nobody writes to.
+const CLOSED: &str = "0755";
+/// What `/dev/shm` takes, as in a container.
+const SHARED_MEMORY: &CStr = c"mode=1777,size=64m";
 const PRIVATE: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV);
 
 /// Makes it, in the mount space that this process is in.
@@ -43,7 +48,10 @@ pub(super) fn make(plan: &Plan) -> Result<Vec<Layer>, Fault> {
             mount_bind(file, place).map_err(Fault::at(format!("laying the dyno's user over {place}")))?;
         }
     }
+    // Taken along before everything becomes read-only and is covered.
+    let own: Vec<Option<OwnedFd>> = covers().iter().map(|cover| own_folder(plan, cover)).collect::<Result<_, _>>()?;
     make_read_only()?;
+    cover_sockets();
     let layers = lay(plan)?;
     let covers = covers();
     let mut kept: Vec<&Path> = vec![&plan.folder];
@@ -60,14 +68,17 @@ pub(super) fn make(plan: &Plan) -> Result<Vec<Layer>, Fault> {
         .map(|path| Ok((path, clone(path).map_err(Fault::at(format!("keeping {}", path.display())))?)))
         .collect::<Result<_, _>>()?;
     let devices = devices().map_err(Fault::at("taking devices along"))?;
-    for (cover, mode) in &covers {
-        temporary(cover, mode)?;
+    for ((cover, mode), own) in covers.iter().zip(&own) {
+        match own {
+            Some(folder) => attach(folder, cover).map_err(Fault::at(format!("making a private {}", cover.display()))),
+            None => temporary(cover, mode),
+        }?;
     }
     dev(&devices).map_err(Fault::at("making /dev"))?;
     for (path, tree) in &kept {
         attach(tree, path).map_err(Fault::at(format!("keeping {}", path.display())))?;
     }
-    for (cover, _) in covers.iter().filter(|(_, mode)| *mode == "0755") {
+    for (cover, _) in covers.iter().filter(|(_, mode)| *mode == CLOSED) {
         mount_remount(cover, MountFlags::BIND | MountFlags::RDONLY | PRIVATE, "")
             .map_err(Fault::at(format!("closing {}", cover.display())))?;
     }
@@ -77,7 +88,7 @@ pub(super) fn make(plan: &Plan) -> Result<Vec<Layer>, Fault> {
 /// The folders that the dyno gets empty ones for, with their modes.
 fn covers() -> Vec<(PathBuf, &'static str)> {
     let mut found: Vec<(PathBuf, &'static str)> = Vec::new();
-    for (place, mode) in [("/tmp", "1777"), ("/var/tmp", "1777"), ("/run", "0755"), ("/var/run", "0755")] {
+    for (place, mode) in [("/tmp", "1777"), ("/var/tmp", "1777"), ("/run", CLOSED), ("/var/run", CLOSED)] {
         if let Ok(real) = fs::canonicalize(place)
             && found.iter().all(|(other, _)| *other != real)
         {
@@ -85,6 +96,18 @@ fn covers() -> Vec<(PathBuf, &'static str)> {
         }
     }
     found
+}
+
+/// A folder on disk that lies where a cover does; `None` for a cover that is empty for good.
+fn own_folder(plan: &Plan, (cover, mode): &(PathBuf, &str)) -> Result<Option<OwnedFd>, Fault> {
+    let Some(folder) = plan.temporary.as_ref().filter(|_| *mode != CLOSED) else { return Ok(None) };
+    let folder = folder.join(cover.strip_prefix("/").unwrap_or(cover));
+    let made = || {
+        fs::create_dir_all(&folder)?;
+        fs::set_permissions(&folder, Permissions::from_mode(0o1777))?;
+        io::Result::Ok(Some(clone(&folder)?))
+    };
+    made().map_err(Fault::at(format!("making {}", folder.display())))
 }
 
 fn temporary(place: &Path, mode: &str) -> Result<(), Fault> {
@@ -104,6 +127,20 @@ fn make_read_only() -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// Lays an empty device over each socket of the machine's services, those of container engines among them.
+fn cover_sockets() {
+    let table = fs::read("/proc/net/unix").unwrap_or_default();
+    for line in table.split(|byte| *byte == b'\n').skip(1) {
+        // The place is the eighth field, and not there for a socket that has no place.
+        let Some(from) = line.iter().position(|byte| *byte == b'/') else { continue };
+        let place = Path::new(std::ffi::OsStr::from_bytes(&line[from..]));
+        if fs::symlink_metadata(place).is_ok_and(|facts| facts.file_type().is_socket()) {
+            // Where it cannot be laid, the dyno cannot get either.
+            let _ = mount_bind("/dev/null", place);
+        }
+    }
 }
 
 /// Place and flags of a line of `mountinfo`, unless it is read-only already.
@@ -254,7 +291,7 @@ fn dev(devices: &[(PathBuf, OwnedFd)]) -> io::Result<()> {
     }
     let no_programs = MountFlags::NOSUID | MountFlags::NOEXEC;
     mount("devpts", "/dev/pts", "devpts", no_programs, c"newinstance,ptmxmode=0666,mode=0620")?;
-    mount("tmpfs", "/dev/shm", "tmpfs", PRIVATE, c"mode=1777")?;
+    mount("tmpfs", "/dev/shm", "tmpfs", PRIVATE, SHARED_MEMORY)?;
     let links = [("pts/ptmx", "ptmx"), ("/proc/self/fd", "fd"), ("/proc/self/fd/0", "stdin")];
     for (target, name) in links.into_iter().chain([("/proc/self/fd/1", "stdout"), ("/proc/self/fd/2", "stderr")]) {
         symlink(target, Path::new("/dev").join(name))?;

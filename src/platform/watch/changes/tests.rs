@@ -4,7 +4,7 @@ use super::{Looks, Verdict, is_passing, named};
 use crate::engine::context::{Stamp, Survey};
 use crate::engine::fake::usual_image;
 use crate::model::image::ImageFacts;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const DOCKERFILE: &str = "FROM node\nWORKDIR /app\nCOPY package.json ./\nRUN npm ci\nCOPY web.js ./\nCOPY src src\nCMD [\"node\", \"web.js\"]\n";
 
@@ -37,7 +37,17 @@ fn without(mut survey: Survey, path: &str) -> Survey {
 
 fn looks<'a>(built: &'a Survey, image: &'a ImageFacts, seen: &'a Survey, now: &'a Survey) -> Looks<'a> {
     let dockerfile = Some("Dockerfile");
-    Looks { context: Path::new("/p"), native: false, dockerfile, target: None, built, image, seen, now }
+    Looks {
+        context: Path::new("/p"),
+        native: false,
+        dynos_write: &[],
+        dockerfile,
+        target: None,
+        built,
+        image,
+        seen,
+        now,
+    }
 }
 
 fn judge(built: &Survey, seen: &Survey, now: &Survey) -> Verdict {
@@ -166,6 +176,10 @@ fn without_an_image_every_change_that_an_image_would_have_restarts_in_place() {
     syncs(at(&without(base(), "src/a.js")), &[], &["src/a.js"]);
     assert_eq!(at(&changed("README.md")), Verdict::Same, "nothing copies it");
     assert_eq!(at(&with(base(), ".env", Stamp::file(0o644, 9))), Verdict::Same, "config vars are released");
+    let log = [PathBuf::from("/p/log")];
+    let written = with(base(), "log/web.log", Stamp::file(0o644, 9));
+    let of_dynos = Looks { native: true, dynos_write: &log, ..looks(&base(), &image, &base(), &written) }.verdict();
+    assert_eq!(of_dynos, Verdict::Same, "no edit, but what a dyno wrote there");
     let other = Survey { dockerfile: "FROM y\nCOPY . .\n".into(), ..base() };
     assert_eq!(at(&other), Verdict::Same, "its command and environment are compared as such");
 }
