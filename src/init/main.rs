@@ -143,6 +143,8 @@ struct Init {
     main_status: Option<i32>,
     /// A stop was asked for: stragglers get their time, and are seen by the platform.
     stopping: bool,
+    /// Who got SIGTERM.
+    told: Vec<u32>,
     /// SIGKILL was asked for: that is how the dyno ends, also where the main process had ended and a straggler had not (R5.3).
     killed: bool,
     /// dynosim is gone; everything is killed at this time.
@@ -190,6 +192,7 @@ impl Init {
             unread: Vec::new(),
             main_status: None,
             stopping: false,
+            told: Vec::new(),
             killed: false,
             kill_at: None,
             began: now,
@@ -240,6 +243,19 @@ impl Init {
         sys::signal_all(self.options.reach, signal);
     }
 
+    /// SIGTERM to every process (R5.3).
+    fn terminate(&mut self) {
+        self.stopping = true;
+        self.told = sys::signal_all(self.options.reach, Signal::TERM);
+    }
+
+    /// A shell that was just starting a program holds signals back meanwhile: it ends by ours once the program runs, which
+    /// then was not there to be signalled.
+    fn terminate_late(&mut self) {
+        let late = processes::pids(self.options.reach).into_iter().filter(|pid| !self.told.contains(pid));
+        sys::signal_each(late, Signal::TERM);
+    }
+
     /// The process that waits for us was killed: nothing of the dyno outlives it.
     fn perish(&mut self) -> ! {
         self.signal_all(Signal::KILL);
@@ -260,8 +276,11 @@ impl Init {
                 self.reap();
             } else if from_outside {
                 // Only what the engine sends (`docker stop`): an app that signals process 1 has no effect on Heroku.
-                self.stopping |= signal == Signal::TERM;
-                self.signal_all(signal);
+                if signal == Signal::TERM {
+                    self.terminate();
+                } else {
+                    self.signal_all(signal);
+                }
             }
         }
     }
@@ -276,10 +295,7 @@ impl Init {
         self.unread.extend_from_slice(&buffer[..read]);
         for command in protocol::take_lines(&mut self.unread) {
             match command {
-                Command::Term => {
-                    self.stopping = true;
-                    self.signal_all(Signal::TERM);
-                }
+                Command::Term => self.terminate(),
                 Command::Kill => {
                     self.killed = true;
                     self.signal_all(Signal::KILL);
@@ -295,9 +311,8 @@ impl Init {
     /// dynosim is gone, even if by SIGKILL: no orphan outlives it.
     fn abandon(&mut self) {
         if self.kill_at.is_none() {
-            self.stopping = true;
             self.kill_at = Some(Instant::now() + self.options.grace);
-            self.signal_all(Signal::TERM);
+            self.terminate();
         }
     }
 
@@ -335,6 +350,9 @@ impl Init {
                 sys::Reaped::Child(pid, status) => {
                     if pid == self.main {
                         self.main_status = Some(status);
+                        if self.stopping && status == 128 + Signal::TERM.0 {
+                            self.terminate_late();
+                        }
                     }
                     if status == 128 + Signal::KILL.0 && self.memory.grew() {
                         self.out_of_memory();

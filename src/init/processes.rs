@@ -26,13 +26,30 @@ pub enum Reach {
 pub fn pids(reach: Reach) -> Vec<u32> {
     let mut pids = match reach {
         Reach::Space => seen(),
-        Reach::Tree => below(std::process::id()),
+        Reach::Tree => tree(std::process::id()),
     };
     pids.sort_unstable();
     pids
 }
 
-/// Every process below this one. A process that forks meanwhile is found by the next look.
+/// A tree that never stands still is taken as it was seen last.
+const LOOKS: usize = 50;
+
+/// Every process below this one, until two looks in turn see the same. What was the child of a process that ended while the
+/// first one went down the tree is ours by now, and was passed over there.
+fn tree(root: u32) -> Vec<u32> {
+    let mut last = below(root);
+    for _ in 0..LOOKS {
+        let now = below(root);
+        if now == last {
+            break;
+        }
+        last = now;
+    }
+    last
+}
+
+/// One look. A process that forks meanwhile is found by the next.
 fn below(root: u32) -> Vec<u32> {
     let mut found = children(root);
     let mut next = 0;

@@ -282,10 +282,11 @@ pub fn wait_readable(signals: &File, commands: Option<&File>, patience: Duration
 
 /// To every process of the dyno. In a tree, processes that are forked meanwhile are looked for until there are no more;
 /// those that are to be killed are stopped first, so that none forks away.
-pub fn signal_all(reach: Reach, signal: Signal) {
+pub fn signal_all(reach: Reach, signal: Signal) -> Vec<u32> {
     if reach == Reach::Space {
+        let reached = pids(reach);
         unsafe { kill(-1, signal.0) };
-        return;
+        return reached;
     }
     let first = if signal == Signal::KILL { Signal::STOP } else { signal };
     let mut reached: Vec<u32> = Vec::new();
@@ -294,15 +295,19 @@ pub fn signal_all(reach: Reach, signal: Signal) {
         if new.is_empty() {
             break;
         }
-        for pid in &new {
-            unsafe { kill(pid.cast_signed(), first.0) };
-        }
+        signal_each(new.iter().copied(), first);
         reached.extend(new);
     }
     if signal == Signal::KILL {
-        for pid in reached {
-            unsafe { kill(pid.cast_signed(), signal.0) };
-        }
+        signal_each(reached.iter().copied(), signal);
+    }
+    reached
+}
+
+/// Signals these processes.
+pub fn signal_each(pids: impl Iterator<Item = u32>, signal: Signal) {
+    for pid in pids {
+        unsafe { kill(pid.cast_signed(), signal.0) };
     }
 }
 

@@ -290,6 +290,21 @@ async fn r5_3_sigterm_reaches_every_process_and_a_straggler_keeps_the_dyno() {
     }
 }
 
+/// As a shell does for a moment whenever it starts a program.
+#[tokio::test]
+async fn r5_3_sigterm_reaches_a_program_that_was_just_being_started() {
+    let start = "import os, signal, time\nterm = [signal.SIGTERM]\nsignal.pthread_sigmask(signal.SIG_BLOCK, term)\n\
+        print('up', flush=True)\nwhile signal.SIGTERM not in signal.sigpending(): time.sleep(0.01)\nchild = os.fork()\n\
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, term)\ntime.sleep(600)\n";
+    for level in BOTH {
+        let bench = Bench::open(level).await;
+        let mut dyno = bench.launch(bench.sh(&python(&bench, "start.py", start))).await;
+        dyno.prints("up").await;
+        dyno.instance.signal(Signal::Term);
+        assert_eq!(dyno.ended().await.exit.status, 143, "{level:?}");
+    }
+}
+
 #[tokio::test]
 async fn r5_3_the_status_is_the_app_s_own_or_128_and_the_signal() {
     for level in BOTH {
@@ -297,10 +312,13 @@ async fn r5_3_the_status_is_the_app_s_own_or_128_and_the_signal() {
         for (script, status) in [("exit 0", 0), ("exit 3", 3), ("kill -SEGV $$", 139), ("kill -KILL $$", 137)] {
             assert_eq!(bench.run(bench.sh(script)).await.1.exit.status, status, "{script}");
         }
-        let mut dyno = bench.launch(bench.sh("echo up; sleep 60")).await;
-        dyno.prints("up").await;
-        dyno.instance.signal(Signal::Term);
-        assert_eq!(dyno.ended().await.exit.status, 143);
+        // At every moment of a shell's starting a program.
+        for _ in 0..50 {
+            let mut dyno = bench.launch(bench.sh("echo up; sleep 600")).await;
+            dyno.prints("up").await;
+            dyno.instance.signal(Signal::Term);
+            assert_eq!(dyno.ended().await.exit.status, 143);
+        }
     }
 }
 
