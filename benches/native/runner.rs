@@ -1,7 +1,7 @@
 //! Those who run a Procfile, as processes.
 
 use crate::times::first_200;
-use crate::{App, PATIENCE, Result, TICK};
+use crate::{App, Result, TICK};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -52,6 +52,11 @@ impl Runner {
         there
     }
 
+    /// Whether it is another than ours.
+    pub(crate) fn is_peer(&self) -> bool {
+        self.name != "dynosim"
+    }
+
     fn program(&self) -> Option<PathBuf> {
         if self.name == "dynosim" { Some(env!("CARGO_BIN_EXE_dynosim").into()) } else { find(self.name) }
     }
@@ -87,10 +92,10 @@ impl<'r> Running<'r> {
     }
 
     /// When a text was in its output.
-    pub(crate) fn printed(&self, text: &str) -> Result<Duration> {
+    pub(crate) fn printed(&self, text: &str, within: Duration) -> Result<Duration> {
         let finder = memchr::memmem::Finder::new(text);
         let mut from = 0;
-        while self.began.elapsed() < PATIENCE {
+        while self.began.elapsed() < within {
             let mut file = File::open(&self.output)?;
             file.seek(SeekFrom::Start(from))?;
             let mut new = Vec::new();
@@ -101,7 +106,7 @@ impl<'r> Running<'r> {
             from += u64::try_from(new.len().saturating_sub(text.len()))?;
             sleep(TICK);
         }
-        Err(format!("{} never printed `{text}`: see {}", self.runner.name, self.output.display()).into())
+        Err(format!("{} did not print `{text}` within {within:?}", self.runner.name).into())
     }
 
     /// When web answered first.
@@ -160,27 +165,32 @@ impl<'r> Running<'r> {
     }
 
     fn end(&mut self) -> Result<Duration> {
-        let (began, tree) = (Instant::now(), self.tree()?);
+        let began = Instant::now();
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::INT);
         while self.child.try_wait()?.is_none() {
             if began.elapsed() > STUCK {
-                println!("{} did not end within {STUCK:?} of Ctrl-C, and was killed", self.runner.name);
-                for pid in tree.iter().filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?)) {
-                    let _ = kill_process(pid, Signal::KILL);
-                }
-                self.child.wait()?;
+                self.kill();
+                return Err(format!("{} did not end within {STUCK:?} of Ctrl-C", self.runner.name).into());
             }
             sleep(TICK);
         }
         Ok(began.elapsed())
+    }
+
+    /// It and all that it started.
+    fn kill(&mut self) {
+        let tree = self.tree().unwrap_or_default();
+        for pid in tree.into_iter().filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        let _ = self.child.wait();
     }
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
-            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
-            let _ = self.child.wait();
+            self.kill();
         }
     }
 }
