@@ -4,7 +4,7 @@
 
 mod pairs;
 
-use crate::harness::{Project, engine_lock};
+use crate::harness::{Project, Up, engine_lock};
 use crate::support::engine_or_skip;
 use dynosim::lint::RULES;
 use pairs::{Files, PAIRS, Pair, Shows};
@@ -13,6 +13,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 /// Rules whose run is proved by another test of this folder.
 const ELSEWHERE: &[(&str, &str)] = &[("D017", "r1_3_a_volume_is_neither_writable_nor_kept")];
@@ -99,11 +100,22 @@ fn what_a_rule_flags_fails_on_the_engine_and_the_mended_app_does_not() {
         }
         let up = right.up(&["--timeouts", "boot=20s,backoff=60s,exit=2s"]);
         up.ready();
+        if let Shows::Kept = pair.shows {
+            assert!(is_kept(&up), "{}", pair.rule);
+        }
         let ended = up.stop();
         if let Shows::Stop(text) = &pair.shows {
             ended.expect_out(text);
         }
     }
+}
+
+/// Whether the router's connection to the dyno outlives three seconds.
+fn is_kept(up: &Up) -> bool {
+    let (first, then) = (up.get("/"), Instant::now());
+    assert_eq!(first.0, 200);
+    std::thread::sleep(Duration::from_secs(3).saturating_sub(then.elapsed()));
+    first == up.get("/")
 }
 
 /// The same app, on images that are at hand.
@@ -136,6 +148,12 @@ fn fails(pair: &Pair) {
         }
         Shows::Holds(words, text) => {
             project.run(words).expect_out(text);
+        }
+        Shows::Kept => {
+            let up = project.up(&["--timeouts", "boot=20s,exit=2s"]);
+            up.ready();
+            assert!(!is_kept(&up), "{}", pair.rule);
+            up.stop();
         }
         Shows::Stop(text) => {
             let up = project.up(&["--timeouts", "boot=20s,exit=2s"]);

@@ -1,12 +1,15 @@
 //! Commands that meet an `ENTRYPOINT` in words, without a shell between (R1.4).
 
 use super::commands::{is_shell, own_words};
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Severity, SourceFile};
 use crate::dockerfile::Form;
 use crate::lint::command::{dollar_names, has_extension};
 use crate::lint::hits::{Hit, Hits};
 use crate::lint::rule::{Check, Rule};
-use crate::lint::scene::{Scene, Setting};
+use crate::lint::scene::{Image, Process, Scene, Setting};
+use crate::model::launch::shellwords_split;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// D012
 pub(super) static NOT_INTERPRETED: Rule = Rule {
@@ -67,7 +70,7 @@ fn not_interpreted(scene: &Scene<'_>, hits: &mut Hits<'_>) {
         if unseen || process.run.scripts.iter().any(|script| evaluates(&script.content.file.text)) {
             continue;
         }
-        let words = crate::model::launch::shellwords_split(&overlay.command.text).unwrap_or_default();
+        let words = shellwords_split(&overlay.command.text).unwrap_or_default();
         let starts_shell =
             words.iter().any(|word| ["sh", "bash"].contains(&word.rsplit('/').next().unwrap_or_default()));
         let syntax = words.iter().find(|word| ["&&", "||", "|", ";", ">", "<", "&"].contains(&word.as_str()));
@@ -84,6 +87,24 @@ fn not_interpreted(scene: &Scene<'_>, hits: &mut Hits<'_>) {
     }
 }
 
+/// The words that an `ENTRYPOINT` is given, and where they stand.
+fn behind_entrypoint<'s>(
+    process: &'s Process,
+    image: &'s Image,
+) -> Option<(Vec<String>, &'s Arc<SourceFile>, Range<usize>)> {
+    match (&process.command, &image.cmd) {
+        (Some(overlay), _) => {
+            let words = shellwords_split(&overlay.command.text).unwrap_or_default();
+            Some((words, &overlay.file, overlay.span.clone()))
+        }
+        (None, Setting::Own(at, Form::Exec(words))) => {
+            let words = words.iter().map(|word| word.text.clone()).collect();
+            Some((words, &image.file, image.docker.instructions[*at].span.clone()))
+        }
+        _ => None,
+    }
+}
+
 fn one_word(scene: &Scene<'_>, hits: &mut Hits<'_>) {
     for (process, image) in scene.each() {
         let entry = own_words(&image.entrypoint);
@@ -92,17 +113,7 @@ fn one_word(scene: &Scene<'_>, hits: &mut Hits<'_>) {
         if !is_shell(shell) || !takes_text || process.name.is_release() {
             continue;
         }
-        let (words, file, span) = match (&process.command, &image.cmd) {
-            (Some(overlay), _) => {
-                let words = crate::model::launch::shellwords_split(&overlay.command.text).unwrap_or_default();
-                (words, &overlay.file, overlay.span.clone())
-            }
-            (None, Setting::Own(at, Form::Exec(words))) => {
-                let words = words.iter().map(|word| word.text.clone()).collect();
-                (words, &image.file, image.docker.instructions[*at].span.clone())
-            }
-            _ => continue,
-        };
+        let Some((words, file, span)) = behind_entrypoint(process, image) else { continue };
         if words.len() > 1 {
             hits.push(
                 Hit::new(format!(
@@ -120,17 +131,7 @@ fn twice(scene: &Scene<'_>, hits: &mut Hits<'_>) {
     for (process, image) in scene.each().filter(|(process, _)| !process.name.is_release()) {
         let [first, ..] = own_words(&image.entrypoint) else { continue };
         let name = |text: &str| text.rsplit('/').next().unwrap_or_default().to_owned();
-        let (words, file, span) = match (&process.command, &image.cmd) {
-            (Some(overlay), _) => {
-                let words = crate::model::launch::shellwords_split(&overlay.command.text).unwrap_or_default();
-                (words, &overlay.file, overlay.span.clone())
-            }
-            (None, Setting::Own(at, Form::Exec(words))) => {
-                let words = words.iter().map(|word| word.text.clone()).collect();
-                (words, &image.file, image.docker.instructions[*at].span.clone())
-            }
-            _ => continue,
-        };
+        let Some((words, file, span)) = behind_entrypoint(process, image) else { continue };
         // Wrappers and scripts run what they are given.
         let script = process.run.scripts.iter().any(|script| script.entrypoint);
         let wraps = ["env", "tini", "dumb-init", "sudo", "exec", "npx", "bundle", "poetry", "busybox"]

@@ -22,9 +22,19 @@ pub(super) enum Shows {
     Holds(&'static [&'static str], &'static str),
     /// The mended app says this when it is stopped, and the wrong one does not.
     Stop(&'static str),
+    /// The router's connection to the mended app is there for the next request, that to the wrong one is not: each answers
+    /// with its name for the connection.
+    Kept,
 }
 
 const WEB: (&str, &str) = ("Dockerfile", "FROM busybox\nCMD exec httpd -f -p $PORT -h /\n");
+const KEEPING: (&str, &str) = ("Dockerfile", "FROM node:20-slim\nWORKDIR /app\nCOPY . .\nCMD [\"node\", \"s.js\"]\n");
+const CLOSES_SOON: &str = "let count = 0\nconst server = require('http').createServer((q, s) => s.end(q.socket.name))\n\
+    server.on('connection', socket => { socket.name = 'connection ' + ++count })\nserver.keepAliveTimeout = 1000\n\
+    server.listen(process.env.PORT)\n";
+const KEEPS: &str = "let count = 0\nconst server = require('http').createServer((q, s) => s.end(q.socket.name))\n\
+    server.on('connection', socket => { socket.name = 'connection ' + ++count })\nserver.keepAliveTimeout = 95_000\n\
+    server.listen(process.env.PORT)\n";
 const CRASHED: Shows = Shows::Log("State changed from starting to crashed");
 
 pub(super) const PAIRS: &[Pair] = &[
@@ -367,6 +377,12 @@ pub(super) const PAIRS: &[Pair] = &[
         wrong: &[WEB, ("Dockerfile.release", "FROM busybox\nCMD exec httpd -f -p ${PORT:-8080} -h /\n")],
         shows: Shows::Refused(4, "release"),
         right: &[WEB, ("Dockerfile.release", "FROM busybox\nCMD echo migrated\n")],
+    },
+    Pair {
+        rule: "D043",
+        wrong: &[KEEPING, ("s.js", CLOSES_SOON)],
+        shows: Shows::Kept,
+        right: &[KEEPING, ("s.js", KEEPS)],
     },
     Pair {
         rule: "D044",
