@@ -547,9 +547,14 @@ async fn temporary_folders_are_on_disk_and_shared_memory_is_as_small_as_in_a_con
     let script = "stat -f -c %T /tmp /var/tmp; mkdir -m 0 /tmp/closed; head -c 80000000 /dev/zero > /dev/shm/x";
     let printed = bench.prints(script).await;
     assert!(!printed.contains("tmpfs") && printed.contains("No space left"), "{printed}");
-    let left = std::fs::read_dir(bench.files.path().join("dynos").join(&bench.run.identity).join(&bench.run.run));
-    let left: Vec<_> = left.unwrap().flatten().filter(|entry| entry.path().is_dir()).collect();
-    assert!(left.is_empty(), "a folder that the dyno closed is removed like others: {left:?}");
+    let run = bench.files.path().join("dynos").join(&bench.run.identity).join(&bench.run.run);
+    let is_left = || std::fs::read_dir(&run).unwrap().flatten().any(|entry| entry.path().is_dir());
+    // Its files go just after its end is told.
+    let until = Instant::now() + Duration::from_secs(20);
+    while is_left() {
+        assert!(Instant::now() < until, "a folder that the dyno closed is removed like others");
+        sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test]
@@ -575,13 +580,22 @@ async fn what_runs_in_a_dyno_is_known_as_such() {
         let script = format!("{} sleep {seconds}", daemon(&bench, &seconds));
         let mut dyno = bench.launch(bench.sh(&script)).await;
         dyno.prints("forked").await;
-        let all = std::fs::read_dir("/proc").unwrap().flatten();
-        let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        let is_its = |pid: &u32| {
-            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            line == format!("sleep\0{seconds}\0").as_bytes()
+        // The daemon, and the program that the shell waits for.
+        let until = Instant::now() + Duration::from_secs(20);
+        let its = loop {
+            let all = std::fs::read_dir("/proc").unwrap().flatten();
+            let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+            let is_its = |pid: &u32| {
+                let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                line == format!("sleep\0{seconds}\0").as_bytes()
+            };
+            let its: Vec<u32> = pids.filter(is_its).collect();
+            if its.len() == 2 {
+                break its;
+            }
+            assert!(Instant::now() < until, "{level:?}: {its:?}");
+            sleep(Duration::from_millis(5)).await;
         };
-        let its: Vec<u32> = pids.filter(is_its).collect();
         assert!(its.iter().all(|pid| runs_in_dyno(*pid)) && !runs_in_dyno(std::process::id()), "{level:?}");
         dyno.instance.signal(Signal::Kill);
         dyno.ended().await;

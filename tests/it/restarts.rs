@@ -28,6 +28,9 @@ fn app(on: On, delay: u32, at_term: &str) -> Project {
 /// Ends its answers first, as an app should (R5.3).
 const GRACEFUL: &str = "server.close(() => process.exit(0))";
 
+/// Serves for a while yet, and then ends its answers: who asks it in that time is seen.
+const LINGERS: &str = "setTimeout(() => server.close(() => process.exit(0)), 400)";
+
 /// When a process that answered began, and when it answered last.
 struct Life {
     began: u64,
@@ -134,7 +137,7 @@ on_each_engine! {
     fn r5_6_without_preboot_requests_are_held_while_the_new_dyno_boots(on) {
         // What it was given before it was told to stop, it may still answer.
         const LATE: u64 = 100;
-        let project = app(on, 0, GRACEFUL);
+        let project = app(on, 0, LINGERS);
         let up = project.up(&[]);
         let outcomes = restart_under_load(&project, up.ready(), 50);
         // What is in an app's accept queue when it closes its socket is lost.
