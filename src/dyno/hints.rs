@@ -165,12 +165,17 @@ fn is_low_port(line: &str, near: &str) -> bool {
     let names_port = [":80", ":443", " 80", " 443"].iter().any(|port| {
         line.match_indices(port).any(|(at, _)| !line[at + port.len()..].starts_with(|c: char| c.is_ascii_digit()))
     });
-    (names_port && binds(line)) || (path_in(line).is_none() && near.contains(".bind("))
+    (names_port && binds(line)) || binds_near(line, near)
 }
 
 /// Whether the refusal is about a bind, of whatever port.
 fn is_of_bind(line: &str, near: &str) -> bool {
-    binds(line) || (path_in(line).is_none() && near.contains(".bind("))
+    binds(line) || binds_near(line, near)
+}
+
+/// A traceback has the call on another line than the refusal.
+fn binds_near(line: &str, near: &str) -> bool {
+    path_in(line).is_none() && near.contains(".bind(")
 }
 
 fn binds(text: &str) -> bool {

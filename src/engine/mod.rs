@@ -375,7 +375,7 @@ pub struct EngineFacts {
     /// none.
     pub native: bool,
     /// Dynos write to the project's own files, where they may write at all.
-    pub shares_files: bool,
+    pub writes_through: bool,
     /// It can deny every bind but that of `$PORT`.
     pub strict_ports: bool,
     /// What is only approximate with this engine, each a sentence.

@@ -77,7 +77,7 @@ pub fn filesystem(app: &App, wanted: Filesystem) -> Result<Filesystem, PlatformE
 
 /// Where dynos write to the project's own files: nobody can tell that from an edit there, so it is not watched.
 pub fn dynos_write(project: &Project, filesystem: &Filesystem) -> Vec<PathBuf> {
-    if !project.engine.facts().shares_files {
+    if !project.engine.facts().writes_through {
         return Vec::new();
     }
     match filesystem {

@@ -80,7 +80,7 @@ fn judge(
     };
     let facts = EngineFacts {
         native: false,
-        shares_files: false,
+        writes_through: false,
         strict_ports: false,
         product,
         version: version.version.clone().unwrap_or_default(),

@@ -34,6 +34,7 @@ pub(super) async fn ask(options: &NativeOptions, files: &PrivateFiles, program: 
     #[cfg(not(target_os = "linux"))]
     {
         let _ = (options.sandbox, files, program);
+        facts.writes_through = true;
         facts.init_missing = Some(format!("dynosim's init runs on Linux, and this is {}", std::env::consts::OS));
         facts.approximations = vec![
             "dynos are process groups of your own user without a sandbox: they may write and signal what you may, the \
@@ -152,7 +153,7 @@ mod linux {
             );
         }
         let Some(reason) = &abilities.without_spaces else { return };
-        facts.shares_files = true;
+        facts.writes_through = true;
         facts.version = format!("{} (Landlock)", facts.version);
         more.push(format!(
             "dynos have no user and process space of their own ({reason}): they run as your user and see its processes"
