@@ -4,13 +4,13 @@
 //! Every layer is checked against the config, which names it by the digest of its uncompressed bytes.
 
 use super::place::Digest;
+use super::squeeze::Squeezer;
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::Path;
 use tempfile::TempPath;
 
 /// Files of the archive up to this size stay in memory.
@@ -114,10 +114,10 @@ struct Parts {
     names: Vec<Digest>,
 }
 
-/// Reads an archive; what is large goes to files in `folder`, which vanish with the result. `read` is told how many bytes
-/// came.
-pub fn open(archive: impl Read, folder: &Path, read: impl FnMut(u64)) -> Result<Saved, SavedError> {
-    let mut pieces = unpack(archive, folder, read)?;
+/// Reads an archive; what is large goes to files of `squeezer`'s that are never made whole, and vanish with the result.
+/// `read` is told how many bytes came.
+pub fn open(archive: impl Read, squeezer: &Squeezer, read: impl FnMut(u64)) -> Result<Saved, SavedError> {
+    let mut pieces = unpack(archive, squeezer, read)?;
     let parts = match pieces.get("manifest.json") {
         Some(_) => docker_parts(&pieces)?,
         None => oci_parts(&pieces)?,
@@ -162,7 +162,11 @@ fn io(doing: &'static str) -> impl Fn(io::Error) -> SavedError {
     move |source| SavedError::Io { doing, source }
 }
 
-fn unpack(archive: impl Read, folder: &Path, mut read: impl FnMut(u64)) -> Result<HashMap<String, Piece>, SavedError> {
+fn unpack(
+    archive: impl Read,
+    squeezer: &Squeezer,
+    mut read: impl FnMut(u64),
+) -> Result<HashMap<String, Piece>, SavedError> {
     let reading = io("reading the engine's export");
     let mut archive = tar::Archive::new(archive);
     let (mut pieces, mut links) = (HashMap::new(), Vec::new());
@@ -177,7 +181,7 @@ fn unpack(archive: impl Read, folder: &Path, mut read: impl FnMut(u64)) -> Resul
             }
             kind if kind.is_file() => {
                 let size = entry.size();
-                let piece = keep(&mut entry, size, folder, &mut read)?;
+                let piece = keep(&mut entry, size, squeezer, &mut read)?;
                 pieces.insert(name, piece);
             }
             _ => {}
@@ -186,26 +190,31 @@ fn unpack(archive: impl Read, folder: &Path, mut read: impl FnMut(u64)) -> Resul
     // The same layer twice is a link to the first (Docker up to 24).
     for (name, target) in links {
         if let Some(piece) = pieces.get(&target) {
-            let again = Piece { digest: piece.digest.clone(), bulk: copy_of(piece, folder)? };
+            let again = Piece { digest: piece.digest.clone(), bulk: copy_of(piece, squeezer)? };
             pieces.insert(name, again);
         }
     }
     Ok(pieces)
 }
 
-fn copy_of(piece: &Piece, folder: &Path) -> Result<Bulk, SavedError> {
+fn copy_of(piece: &Piece, squeezer: &Squeezer) -> Result<Bulk, SavedError> {
     let writing = io("keeping a layer");
     Ok(match &piece.bulk {
         Bulk::Small(bytes) => Bulk::Small(bytes.clone()),
         Bulk::Large(path) => {
-            let new = tempfile::NamedTempFile::new_in(folder).map_err(&writing)?.into_temp_path();
+            let new = squeezer.begin().map_err(&writing)?.into_temp_path();
             std::fs::copy(path, &new).map_err(&writing)?;
             Bulk::Large(new)
         }
     })
 }
 
-fn keep(entry: &mut impl Read, size: u64, folder: &Path, read: &mut impl FnMut(u64)) -> Result<Piece, SavedError> {
+fn keep(
+    entry: &mut impl Read,
+    size: u64,
+    squeezer: &Squeezer,
+    read: &mut impl FnMut(u64),
+) -> Result<Piece, SavedError> {
     let (reading, writing) = (io("reading the engine's export"), io("keeping a layer"));
     let mut hash = Sha256::new();
     if size <= SMALL {
@@ -215,7 +224,7 @@ fn keep(entry: &mut impl Read, size: u64, folder: &Path, read: &mut impl FnMut(u
         read(bytes.len() as u64);
         return Ok(Piece { digest: Digest::finish(hash), bulk: Bulk::Small(bytes) });
     }
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(&writing)?;
+    let mut file = squeezer.begin().map_err(&writing)?;
     let mut buffer = vec![0; 1 << 18];
     loop {
         let count = entry.read(&mut buffer).map_err(&reading)?;

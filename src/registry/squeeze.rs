@@ -11,20 +11,23 @@ use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufReader, Read, Write};
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use tempfile::NamedTempFile;
 
 /// As Docker compresses layers: what takes longer saves little more.
 const LEVEL: u32 = 6;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// Where compressed layers are kept until they are pushed.
+/// Where compressed layers are kept until they are pushed. Its clones are one: what one of them breaks off is broken off for
+/// all.
 #[derive(Clone, Debug)]
 pub struct Squeezer {
-    /// Files are named by the digests of their bytes.
-    pub folder: PathBuf,
+    /// Files are named by the digests of their bytes; those that are not whole yet, with a dot in front.
+    folder: PathBuf,
+    broken_off: Arc<Mutex<bool>>,
 }
 
 /// An image ready to be sent.
@@ -39,6 +42,30 @@ pub struct Prepared {
 }
 
 impl Squeezer {
+    /// One that keeps its files in this folder, which is there. What an earlier one did not make whole is forgotten.
+    pub fn new(folder: PathBuf) -> Self {
+        let squeezer = Self { folder, broken_off: Arc::default() };
+        squeezer.forget_unfinished();
+        squeezer
+    }
+
+    /// Forgets what is not made whole, and begins no file any more. The threads that read exports and compress layers are
+    /// told by that: nothing else stops them.
+    pub fn break_off(&self) {
+        let mut broken_off = self.broken_off.lock().unwrap_or_else(PoisonError::into_inner);
+        *broken_off = true;
+        self.forget_unfinished();
+    }
+
+    /// A file that is not whole yet.
+    pub(super) fn begin(&self) -> io::Result<NamedTempFile> {
+        let broken_off = self.broken_off.lock().unwrap_or_else(PoisonError::into_inner);
+        if *broken_off {
+            return Err(io::Error::other("the push was broken off"));
+        }
+        NamedTempFile::new_in(&self.folder)
+    }
+
     /// Makes blobs of an image's layers; those in `known` are with the registry already and only named.
     pub fn prepare(&self, saved: &Saved, known: &BTreeMap<Digest, Blob>) -> Result<Prepared, SavedError> {
         let wanted: Vec<&Layer> = saved.layers.iter().filter(|layer| !known.contains_key(&layer.diff)).collect();
@@ -48,7 +75,7 @@ impl Squeezer {
             while let Some(layer) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let piece = saved.pieces.get(&layer.file).ok_or_else(|| missing(layer))?;
                 let blob = self.squeeze(layer, piece)?;
-                made.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((layer.diff.clone(), blob));
+                made.lock().unwrap_or_else(PoisonError::into_inner).push((layer.diff.clone(), blob));
             }
             Ok(())
         };
@@ -60,14 +87,14 @@ impl Squeezer {
         })?;
         let mut layers = known.clone();
         let mut sources = HashMap::new();
-        for (diff, blob) in made.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        for (diff, blob) in made.into_inner().unwrap_or_else(PoisonError::into_inner) {
             sources.insert(blob.digest.clone(), Source::File(self.path(&blob.digest)));
             layers.insert(diff, blob);
         }
         let config = Blob { digest: saved.digest(), size: saved.config.len() as u64 };
         // Kept like the layers: a push that is cut off needs no export to go on.
         let (path, writing) = (self.path(&config.digest), io("keeping the image's config"));
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder).map_err(&writing)?;
+        let mut file = self.begin().map_err(&writing)?;
         file.write_all(&saved.config).map_err(&writing)?;
         file.persist(path).map_err(|error| writing(error.error))?;
         sources.insert(config.digest.clone(), Source::Bytes(Bytes::copy_from_slice(&saved.config)));
@@ -91,7 +118,7 @@ impl Squeezer {
             return Err(SavedError::Zstd);
         }
         let compressed = count >= 2 && start[..2] == GZIP;
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder).map_err(&writing)?;
+        let mut file = self.begin().map_err(&writing)?;
         let mut out = Hashing { inner: file.as_file_mut(), hash: Sha256::new(), size: 0 };
         let reader = piece.reader().map_err(&reading)?;
         let diff = if compressed {
@@ -123,8 +150,7 @@ impl Squeezer {
         self.forget(|_| true);
     }
 
-    /// Forgets what was not made whole.
-    pub fn forget_unfinished(&self) {
+    fn forget_unfinished(&self) {
         self.forget(|name| name.starts_with('.'));
     }
 

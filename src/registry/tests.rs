@@ -49,7 +49,7 @@ fn blob(bytes: &[u8]) -> (String, Value) {
 
 fn read(archive: &[u8]) -> Result<Saved, SavedError> {
     let folder = tempfile::tempdir().unwrap();
-    open(archive, folder.path(), |_| ())
+    open(archive, &Squeezer::new(folder.path().to_owned()), |_| ())
 }
 
 /// OCI's layout: an index of an index of an image and its attestation, layers compressed.
@@ -83,7 +83,7 @@ fn r1_2_an_oci_index_with_attestations_becomes_one_schema_2_manifest() {
     let folder = tempfile::tempdir().unwrap();
     let saved = read(&oci("amd64", b"the layer", "+gzip", gzipped)).unwrap();
     assert_eq!(saved.names.len(), 3, "the config's, the index's and the manifest's digests name it");
-    let squeezer = Squeezer { folder: folder.path().to_owned() };
+    let squeezer = Squeezer::new(folder.path().to_owned());
     let prepared = squeezer.prepare(&saved, &BTreeMap::new()).unwrap();
     assert_eq!(prepared.manifest.config.digest, Digest::of(&config("amd64", &[b"the layer"])));
     let layers: Vec<&Digest> = prepared.manifest.layers.iter().map(|layer| &layer.digest).collect();
@@ -105,7 +105,7 @@ fn docker_s_layout_is_read_whatever_stands_first_and_a_layer_twice_is_one_blob()
     let folder = tempfile::tempdir().unwrap();
     let saved = read(&archive(&files)).unwrap();
     assert_eq!((&saved.config, saved.names.len()), (&config, 1), "the config is what it was, to the byte");
-    let squeezer = Squeezer { folder: folder.path().to_owned() };
+    let squeezer = Squeezer::new(folder.path().to_owned());
     let prepared = squeezer.prepare(&saved, &BTreeMap::new()).unwrap();
     assert_eq!(prepared.manifest.layers.len(), 2);
     assert_eq!(prepared.sources.len(), 2, "one layer and the config");
@@ -121,12 +121,29 @@ fn what_cannot_run_at_heroku_or_is_not_what_its_config_says_is_refused() {
     let zstd = |_: &[u8]| [&[0x28, 0xb5, 0x2f, 0xfd][..], b"rest"].concat();
     assert!(matches!(read(&oci("amd64", b"x", "+zstd", zstd)), Err(SavedError::Zstd)));
     let folder = tempfile::tempdir().unwrap();
-    let squeezer = Squeezer { folder: folder.path().to_owned() };
+    let squeezer = Squeezer::new(folder.path().to_owned());
     let prepare = |saved: Saved| squeezer.prepare(&saved, &BTreeMap::new()).map(drop);
     let unnamed = read(&oci("amd64", b"x", "", zstd)).unwrap();
     assert!(matches!(prepare(unnamed), Err(SavedError::Zstd)), "whatever the index calls it");
     let other = read(&oci("amd64", b"x", "+gzip", |_| gzipped(b"y"))).unwrap();
     assert!(matches!(prepare(other), Err(SavedError::Broken(why)) if why.contains("holds")));
+}
+
+#[test]
+fn what_is_still_read_when_a_push_is_broken_off_leaves_no_file() {
+    let layers = [vec![1; 3 << 20], vec![2; 3 << 20]];
+    let files = [("a/layer.tar", layers[0].clone()), ("b/layer.tar", layers[1].clone())];
+    let folder = tempfile::tempdir().unwrap();
+    let squeezer = Squeezer::new(folder.path().to_owned());
+    let made = || std::fs::read_dir(folder.path()).unwrap().count();
+    let mut most = 0;
+    // In the middle of the first layer: the file of the second would be made afterwards.
+    let opened = open(&archive(&files)[..], &squeezer, |_| {
+        most = most.max(made());
+        squeezer.break_off();
+    });
+    assert!(matches!(opened, Err(SavedError::Io { .. })), "{opened:?}");
+    assert_eq!((most, made()), (1, 0));
 }
 
 #[test]

@@ -93,9 +93,10 @@ pub async fn push(
     let chosen = choose::images(project, &ledger, wish).await?;
     let login = sign_ins.of(&target.host).await;
     let memory = Memory::open(&project.state);
-    let squeezer = Squeezer { folder: project.state.file("push") };
-    super::state::private_dir(&squeezer.folder).map_err(PlatformError::io("make the folder for what is pushed"))?;
-    let _tidied = Tidied::of(&squeezer);
+    let folder = project.state.file("push");
+    super::state::private_dir(&folder).map_err(PlatformError::io("make the folder for what is pushed"))?;
+    let squeezer = Squeezer::new(folder);
+    let _tidied = Tidied(&squeezer);
     let mut parcels = Vec::new();
     for one in chosen {
         let repository = target.repository(&one.process_type)?;
@@ -124,20 +125,12 @@ pub async fn push(
     Ok(landed)
 }
 
-/// Sees that no file stays that was never made whole: neither that of a push that was killed, nor of this one when it is
-/// broken off.
+/// Sees that no file stays that was never made whole, however a push ends.
 struct Tidied<'s>(&'s Squeezer);
-
-impl<'s> Tidied<'s> {
-    fn of(squeezer: &'s Squeezer) -> Self {
-        squeezer.forget_unfinished();
-        Self(squeezer)
-    }
-}
 
 impl Drop for Tidied<'_> {
     fn drop(&mut self) {
-        self.0.forget_unfinished();
+        self.0.break_off();
     }
 }
 

@@ -108,11 +108,11 @@ async fn export(project: &Project, one: &Chosen, squeezer: &Squeezer) -> Result<
         told
     });
     let mut reader = SyncIoBridge::new(StreamReader::new(pieces));
-    let (folder, report) = (squeezer.folder.clone(), project.report.clone());
+    let (worker, report) = (squeezer.clone(), project.report.clone());
     let (label, size) = (one.process_type.to_string(), one.facts.size);
     let read = move || {
         let (mut bytes, mut told) = (0, 0);
-        open(&mut reader, &folder, |more| {
+        open(&mut reader, &worker, |more| {
             bytes += more;
             if bytes >= told + STEP {
                 told = bytes;

@@ -82,7 +82,7 @@ async fn prepared(id: &str, archive: Vec<u8>) -> Result<Manifest, PlatformError>
         version: None,
         facts: ImageFacts::default(),
     };
-    let squeezer = Squeezer { folder: home.path().to_owned() };
+    let squeezer = Squeezer::new(home.path().to_owned());
     let ready = prepare(&project, &client, &chosen, &Memory::open(&project.state), &squeezer).await?;
     assert_eq!(ready.missing.len(), 2, "the layer and the config");
     Ok(ready.manifest)
