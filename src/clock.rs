@@ -36,6 +36,13 @@ impl Clock {
         }
     }
 
+    /// The same time, and chance of its own: who asks often need not wait for others who do.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        let chance = self.with_chance(StdRng::from_rng);
+        Self { anchor: self.anchor, chance: Arc::new(Mutex::new(chance)) }
+    }
+
     /// Milliseconds since the Unix epoch, as `X-Request-Start` wants them (§5).
     pub fn unix_millis(&self) -> i128 {
         self.now().unix_timestamp_nanos() / 1_000_000

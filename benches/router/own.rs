@@ -42,8 +42,9 @@ pub(crate) fn run(upstream: SocketAddr, dir: &Path, printed: bool) -> Result<()>
         let port = listener.local_addr()?.port();
         let config = RouterConfig::new(Timeouts::heroku());
         let publish = logs.clone();
-        let _router =
-            Router::start(vec![Listener::http(listener)], receiver, config, clock, move |line| publish.publish(&line));
+        let _router = Router::start(vec![Listener::http(listener)], &receiver, config, &clock, move |line| {
+            publish.publish(&line);
+        })?;
         println!("{port}");
         std::future::pending::<()>().await;
         Ok(())

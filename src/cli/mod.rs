@@ -15,6 +15,7 @@ mod doctor;
 mod down;
 mod explain;
 mod fail;
+mod footprint;
 mod hand;
 mod heroku;
 mod init;

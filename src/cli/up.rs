@@ -7,7 +7,7 @@ use super::printer::Printer;
 use super::session::{Session, config_base, environment};
 use super::view::View;
 use super::wait::{Verdict, Wait};
-use super::{signals, stream};
+use super::{footprint, signals, stream};
 use crate::api::{Server, Serving, Subject};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::logs::{Logs, LogsOptions};
@@ -113,6 +113,7 @@ pub(super) async fn run(session: &Session, args: Up) -> Result<ExitCode, Platfor
     let (serve, serving) = attended(server, &project, &logs);
     let attend = move |control: &Control| {
         serve(control);
+        footprint::shrink(control.clone());
         if let Some((project, options)) = watching {
             watch::begin(control, project, options);
         }

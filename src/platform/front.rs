@@ -89,13 +89,19 @@ impl Front {
     }
 
     /// Puts the router behind the ports.
-    pub fn start(self, ground: &Ground, config: RouterConfig, table: watch::Receiver<Arc<Table>>) -> Router {
+    pub fn start(
+        self,
+        ground: &Ground,
+        config: RouterConfig,
+        table: &watch::Receiver<Arc<Table>>,
+    ) -> Result<Router, PlatformError> {
         let mut listeners: Vec<Listener> = self.http.sockets.into_iter().map(Listener::http).collect();
         if let Some(Secured { bound, tls }) = self.https {
             listeners.extend(bound.sockets.into_iter().map(|socket| Listener::https(socket, tls.clone())));
         }
         let logs = ground.logs.clone();
-        Router::start(listeners, table, config, ground.project.clock.clone(), move |line| logs.publish(&line))
+        let started = Router::start(listeners, table, config, &ground.project.clock, move |line| logs.publish(&line));
+        started.map_err(PlatformError::io("start the router"))
     }
 }
 

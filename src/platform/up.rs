@@ -117,7 +117,7 @@ async fn run(session: &mut UpSession, options: &UpOptions) -> Result<String, Pla
     let (slug, slate) = prepare(&ground, &session.interrupt, options, &formation).await?;
     let has_web = project.app.processes.contains_key(&ProcessType::web());
     let urls = has_web.then(|| front.say(&project.report));
-    let router = front.start(&ground, options.front.router.clone(), control.table());
+    let router = front.start(&ground, options.front.router.clone(), &control.table())?;
     observed::watch(&router, &control, ground.logs.clone());
     if let Err(error) = first_release(&control, ground.clone(), slug, slate).await {
         router.shutdown(Duration::ZERO).await;

@@ -25,7 +25,7 @@ pub(super) fn session(shared: &Shared, app: &str, headers: &HeaderMap) -> Option
     if !shared.config.session_affinity {
         return None;
     }
-    let live = shared.registry.current();
+    let live = shared.registry().current();
     let index = live.table.apps.iter().position(|route| route.app == app)?;
     let (_, live) = live.app(index)?;
     let sent = headers
@@ -46,13 +46,13 @@ pub(super) fn remember(
     host: Option<&HeaderValue>,
     headers: &mut HeaderMap,
 ) {
-    if !shared.config.session_affinity || session == Some(&*lease.slot.name) {
+    if !shared.config.session_affinity || session == Some(&*lease.slot().name) {
         return;
     }
     let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
     let domain = host.split(':').next().unwrap_or(host);
-    let expires = (shared.clock.now() + Duration::seconds(MAX_AGE)).format(EXPIRES).unwrap_or_default();
-    let token = token(shared, app, &lease.slot.key);
+    let expires = (shared.clock().now() + Duration::seconds(MAX_AGE)).format(EXPIRES).unwrap_or_default();
+    let token = token(shared, app, &lease.slot().key);
     let cookie =
         format!("{NAME}={token}; Version=1; Expires={expires}; Max-Age={MAX_AGE}; Domain={domain}; Path=/; HttpOnly");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {

@@ -3,9 +3,8 @@
 use super::Shared;
 use super::failure::Failure;
 use super::link::Link;
-use super::pool::{DialFailure, Slot};
+use super::pool::{DialFailure, Passage, Slot};
 use super::registry::Live;
-use super::traffic::Passage;
 use crate::model::dyno::DynoState;
 use crate::model::limits::CONNECT_ATTEMPTS;
 use std::future::poll_fn;
@@ -16,10 +15,14 @@ use tokio::time::{Instant, sleep_until};
 
 /// A connection to a dyno for one request.
 pub(super) struct Lease {
-    pub(super) slot: Arc<Slot>,
+    pub(super) passage: Passage,
     pub(super) link: Box<Link>,
-    /// Counts the request, until the lease is dropped.
-    _passage: Passage,
+}
+
+impl Lease {
+    pub(super) fn slot(&self) -> &Slot {
+        &self.passage.slot
+    }
 }
 
 /// No connection: why, and the dyno that was tried last.
@@ -65,19 +68,19 @@ pub(super) async fn checkout(shared: &Shared, live: &Live, app: &str, wanted: Op
         let live = newer.as_deref().unwrap_or(live);
         match next_step(shared, live, app, wanted, &tried, last) {
             Step::Try(slot) => {
-                let passage = slot.traffic.enter();
+                let passage = Passage::to(slot);
                 // Who has taken the dyno out of the table, and then sees no request at it, stops it.
-                if shared.registry.is_current(live) {
-                    match connect(shared, &slot).await {
-                        Ok(link) => return Ok(Lease { slot, link, _passage: passage }),
+                if shared.registry().is_current(live) {
+                    match connect(shared, &passage.slot).await {
+                        Ok(link) => return Ok(Lease { passage, link }),
                         Err(failure) => {
-                            slot.quarantine(timeouts.quarantine);
+                            passage.slot.quarantine(timeouts.quarantine);
                             last = failure.into();
-                            tried.push(slot);
+                            tried.push(Arc::clone(&passage.slot));
                         }
                     }
                 }
-                newer = Some(shared.registry.current());
+                newer = Some(shared.registry().current());
             }
             Step::Fail(failure) => {
                 let connecting = matches!(failure, Failure::Refused | Failure::ConnectTimeout);
@@ -85,8 +88,8 @@ pub(super) async fn checkout(shared: &Shared, live: &Live, app: &str, wanted: Op
             }
             Step::Wait(until, failure) => {
                 let Some(changes) = &mut changes else {
-                    changes = Some(shared.registry.changes());
-                    newer = Some(shared.registry.current());
+                    changes = Some(shared.registry().changes());
+                    newer = Some(shared.registry().current());
                     continue;
                 };
                 let wake = until.map_or(give_up, |until| until.min(give_up));
@@ -101,7 +104,7 @@ pub(super) async fn checkout(shared: &Shared, live: &Live, app: &str, wanted: Op
                     return Err(failure.into());
                 }
                 changes.borrow_and_update();
-                newer = Some(shared.registry.current());
+                newer = Some(shared.registry().current());
             }
         }
     }
@@ -131,7 +134,7 @@ fn next_step(
     let choice = match free().count() {
         0 => None,
         1 => free().next(),
-        n => free().nth(shared.clock.random(0..=n - 1)),
+        n => free().nth(shared.clock().random(0..=n - 1)),
     };
     if let Some(slot) = choice {
         return Step::Try(Arc::clone(slot));

@@ -47,6 +47,9 @@ pub struct RouterConfig {
     /// The labs flag `http-end-to-end-continue`: pass `Expect: 100-continue` to the dyno and its 100 to the client,
     /// over HTTP/1 only (§10). Off: the router answers 100 itself.
     pub end_to_end_continue: bool,
+    /// Threads that serve connections, at most 8: as many as there are processors. 0: none; connections are served in the
+    /// runtime that the router is started in.
+    pub threads: usize,
     /// Keep answering a client that has closed its sending side. Heroku's routers take that for a client that is
     /// gone (H27), and so does dynosim unless told.
     pub half_close: bool,
@@ -70,6 +73,7 @@ impl RouterConfig {
             network_error_logging: false,
             quarantine_is_h34: false,
             end_to_end_continue: false,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
             half_close: false,
         }
     }

@@ -57,7 +57,7 @@ pub(super) struct Arrival {
 pub(super) async fn run(client: Arc<dyn Client>, arrival: Arrival) -> Result<Response<ResponseBody>, Cut> {
     let Arrival { parts, body, framing, closes, upgrade, continues } = arrival;
     let shared = client.shared();
-    let live = shared.registry.current();
+    let live = shared.registry().current();
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let Some(index) = live.table.find(host) else {
         client.finish(None);
@@ -70,7 +70,7 @@ pub(super) async fn run(client: Arc<dyn Client>, arrival: Arrival) -> Result<Res
         in_flight: None,
         live,
         app: index,
-        received: shared.clock.unix_millis(),
+        received: shared.clock().unix_millis(),
         began: Instant::now(),
         framing,
         closes,
@@ -171,7 +171,7 @@ impl Exchange {
     ) -> Result<(Lease, response::Parts), Failure> {
         let connect = self.began.elapsed();
         if let Some(record) = &mut self.record {
-            record.dyno = Some((Arc::clone(&lease.slot.name), connect));
+            record.dyno = Some((Arc::clone(&lease.slot().name), connect));
             record.dispatched = Some(Instant::now());
             let inbound = Inbound {
                 method: &parts.method,
@@ -310,7 +310,7 @@ impl Exchange {
     /// The response was handed over whole; the connection to the dyno may serve again.
     pub(super) fn complete(mut self, lease: Lease) {
         if self.client.shared().pools() {
-            lease.slot.give_back(lease.link);
+            lease.passage.slot.give_back(lease.link);
         }
         self.in_flight = None;
         self.client.finish(self.record.take());

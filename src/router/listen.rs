@@ -1,6 +1,7 @@
 //! The sockets the router serves: plain ones, and those where TLS ends (§9.3).
 
 use super::client::{Origin, Protocol};
+use super::lanes::Lanes;
 use super::{Shared, connection, http2};
 use std::io;
 use std::net::SocketAddr;
@@ -32,14 +33,19 @@ impl Listener {
         Self { socket, tls: Some(config) }
     }
 
+    /// The same socket, in the runtime that this is called in.
+    pub(super) fn here(self) -> io::Result<Self> {
+        Ok(Self { socket: TcpListener::from_std(self.socket.into_std()?)?, tls: self.tls })
+    }
+
     /// Where it listens.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 }
 
-/// Takes connections until the router is stopped.
-pub(super) async fn accept(shared: Arc<Shared>, listener: Listener, tracker: TaskTracker) {
+/// Takes connections until the router is stopped, and gives each to the lane that has fewest.
+pub(super) async fn accept(shared: Arc<Shared>, listener: Listener, tracker: TaskTracker, lanes: Arc<Lanes>) {
     let tls = listener.tls.map(|mut tls| {
         tls.alpn_protocols =
             if shared.speaks_http2() { vec![HTTP2.to_vec(), HTTP1.to_vec()] } else { vec![HTTP1.to_vec()] };
@@ -60,11 +66,16 @@ pub(super) async fn accept(shared: Arc<Shared>, listener: Listener, tracker: Tas
         // An answer of two writes must not wait for the client's acknowledgement of the first.
         let _ = socket.set_nodelay(true);
         let origin = Origin { peer: peer.ip(), port, tls: None, protocol: Protocol::Http1 };
+        let shared = Arc::clone(&shared);
+        // One after the other, so that the room a connection takes is that of its own kind.
         match &tls {
-            None if shared.config.h2c => tracker.spawn(either(Arc::clone(&shared), socket, origin)),
-            None => tracker.spawn(connection::serve(Arc::clone(&shared), socket, origin)),
-            Some(tls) => tracker.spawn(secure(Arc::clone(&shared), tls.clone(), socket, origin)),
-        };
+            None if shared.config.h2c => lanes.give(&tracker, socket, move |socket| either(shared, socket, origin)),
+            None => lanes.give(&tracker, socket, move |socket| connection::serve(shared, socket, origin)),
+            Some(tls) => {
+                let tls = tls.clone();
+                lanes.give(&tracker, socket, move |socket| secure(shared, tls, socket, origin));
+            }
+        }
     }
 }
 

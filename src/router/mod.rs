@@ -26,6 +26,7 @@ mod fields;
 mod head;
 mod headers;
 mod http2;
+mod lanes;
 mod link;
 pub mod listen;
 mod nel;
@@ -51,10 +52,13 @@ use crate::model::log::{Message, Process, Source};
 use client::{Origin, Protocol};
 use failure::Failure;
 use head::Refusal;
+use lanes::Lanes;
+use pool::Slot;
 use record::Record;
-use registry::Registry;
+use registry::{Common, Registry};
 use signal::Signal;
 use std::collections::HashSet;
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use table::Table;
@@ -105,9 +109,9 @@ pub struct Router {
 /// What all connections share.
 struct Shared {
     config: RouterConfig,
-    registry: Registry,
+    /// One for each lane.
+    desks: Box<[Desk]>,
     dial: Box<dyn Dial>,
-    clock: Clock,
     log: Log,
     /// Signs session cookies; of this run alone.
     affinity_key: [u8; 16],
@@ -123,23 +127,46 @@ struct Shared {
     connections: AtomicUsize,
 }
 
+/// What a lane has for itself, apart in memory from the next one's.
+#[repr(align(128))]
+struct Desk {
+    registry: Registry,
+    clock: Clock,
+}
+
 impl Router {
     /// Serves `listeners` by the tables that `table` brings; must be called inside a tokio runtime. `log` is called
     /// once for each finished request and must not block.
+    ///
+    /// # Errors
+    /// The system lets no event loop have the listeners.
     pub fn start(
         listeners: Vec<Listener>,
-        table: watch::Receiver<Arc<Table>>,
+        table: &watch::Receiver<Arc<Table>>,
         config: RouterConfig,
-        clock: Clock,
+        clock: &Clock,
         log: impl Fn(Message) + Send + Sync + 'static,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let shared = Shared::new(table, config, clock, Box::new(TcpDial), Box::new(log));
         let tracker = TaskTracker::new();
+        // Dropped before its time, it ends the lanes.
+        let router = Self { shared: Arc::clone(&shared), tracker: tracker.clone() };
+        let lanes = Arc::new(Lanes::start(shared.config.threads.min(lanes::MOST), || {
+            let (shared, tracker) = (Arc::clone(&shared), tracker.clone());
+            async move {
+                shared.drain.raised().await;
+                tracker.wait().await;
+            }
+        }));
         for listener in listeners {
-            tracker.spawn(listen::accept(Arc::clone(&shared), listener, tracker.clone()));
+            let inside = lanes.first().enter();
+            let listener = listener.here()?;
+            drop(inside);
+            let accept = listen::accept(Arc::clone(&shared), listener, tracker.clone(), Arc::clone(&lanes));
+            tracker.spawn_on(accept, lanes.first());
         }
-        tracker.spawn(sweep(Arc::clone(&shared)));
-        Self { shared, tracker }
+        tracker.spawn(sweep(shared));
+        Ok(router)
     }
 
     /// Tells `watch` of every request that ends in a code, after its log line. Of several watches the first counts.
@@ -156,7 +183,9 @@ impl Router {
             self.shared.force.raise();
             self.tracker.wait().await;
         }
-        self.shared.registry.close();
+        for desk in &self.shared.desks {
+            desk.registry.close();
+        }
     }
 }
 
@@ -164,6 +193,7 @@ impl Drop for Router {
     fn drop(&mut self) {
         self.shared.drain.raise();
         self.shared.force.raise();
+        self.tracker.close();
     }
 }
 
@@ -176,7 +206,7 @@ async fn sweep(shared: Arc<Shared>) {
             () = shared.drain.raised() => return,
             () = sleep(SWEEP) => {}
         }
-        shared.registry.sweep(max_idle, |slot, after| {
+        let mut explain = |slot: &Slot, after: Duration| {
             let new = shared.explained.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(&slot.name));
             if new {
                 let text = format!(
@@ -188,24 +218,28 @@ async fn sweep(shared: Arc<Shared>) {
                 );
                 (shared.log)(Message::explain(&slot.key.name, text));
             }
-        });
+        };
+        for desk in &shared.desks {
+            desk.registry.sweep(max_idle, &mut explain);
+        }
     }
 }
 
 impl Shared {
     fn new(
-        table: watch::Receiver<Arc<Table>>,
+        table: &watch::Receiver<Arc<Table>>,
         config: RouterConfig,
-        clock: Clock,
+        clock: &Clock,
         dial: Box<dyn Dial>,
         log: Log,
     ) -> Arc<Self> {
         let affinity_key = clock.random_bytes();
+        let common = Arc::new(Common::default());
+        let desk = |_| Desk { registry: Registry::new(table, Arc::clone(&common)), clock: clock.apart() };
         Arc::new(Self {
+            desks: (0..config.threads.clamp(1, lanes::MOST)).map(desk).collect(),
             config,
-            registry: Registry::new(table),
             dial,
-            clock,
             log,
             affinity_key,
             drain: Signal::default(),
@@ -226,7 +260,7 @@ impl Shared {
 
     fn failed(&self, record: &Record, failure: Failure) -> Failed {
         let name = record.dyno.as_ref().map(|(name, _)| &**name);
-        let live = self.registry.current();
+        let live = self.registry().current();
         let slot = live.apps.iter().flat_map(|app| &app.up).find(|slot| Some(&*slot.name) == name);
         Failed {
             code: failure.verdict().code,
@@ -236,6 +270,19 @@ impl Shared {
             service: record.dispatched.map(|at| at.elapsed()),
             others: slot.map_or(0, |slot| slot.traffic.requests()),
         }
+    }
+
+    /// What this thread's lane has.
+    fn desk(&self) -> &Desk {
+        self.desks.get(lanes::here()).unwrap_or(&self.desks[0])
+    }
+
+    fn registry(&self) -> &Registry {
+        &self.desk().registry
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.desk().clock
     }
 
     fn is_forced(&self) -> bool {
@@ -268,7 +315,7 @@ impl Shared {
 
     /// The time, as a `Date` header has it.
     fn date(&self) -> String {
-        self.clock.now().format(HTTP_DATE).unwrap_or_default()
+        self.clock().now().format(HTTP_DATE).unwrap_or_default()
     }
 
     /// The `Server` of answers that have none.

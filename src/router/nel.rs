@@ -20,10 +20,10 @@ pub(super) fn add(headers: &mut HeaderMap, shared: &Shared) {
     if !shared.config.network_error_logging {
         return;
     }
-    let secret = [shared.clock.random_bytes(), shared.clock.random_bytes()].concat();
-    let sid = shared.clock.random_hex(32);
+    let secret = [shared.clock().random_bytes(), shared.clock().random_bytes()].concat();
+    let sid = shared.clock().random_hex(32);
     let sid = [&sid[..8], &sid[8..12], &sid[12..16], &sid[16..20], &sid[20..]].join("-");
-    let time = shared.clock.now().unix_timestamp();
+    let time = shared.clock().now().unix_timestamp();
     let url =
         |and: &str| format!("https://nel.heroku.com/reports?s={}{and}sid={sid}{and}ts={time}", url_base64(&secret));
     let policy = match shared.config.generation {

@@ -2,7 +2,7 @@
 
 use super::dial::Dial;
 use super::link::Link;
-use super::traffic::Traffic;
+use super::traffic::{Counted, Traffic};
 use crate::model::dyno::DynoName;
 use crate::model::endpoint::Endpoint;
 use crate::model::timeouts::Timeouts;
@@ -12,17 +12,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use tokio::time::{Duration, Instant, timeout};
 
-/// One life of one dyno, as the router keeps it.
+/// One life of one dyno, as a lane keeps it.
 pub(super) struct Slot {
     /// For the log line.
     pub(super) name: Arc<str>,
     pub(super) key: SlotKey,
     idle: Mutex<Vec<(Instant, Box<Link>)>>,
-    /// It failed a connect, and is left alone until then (§12).
-    quarantine: Mutex<Option<Instant>>,
+    quarantine: Arc<Quarantine>,
     /// It is gone from the table: nothing is kept for it any more.
     closed: AtomicBool,
-    /// Requests that are at it.
+    /// Requests that are at it, of all lanes.
     pub(super) traffic: Traffic,
 }
 
@@ -34,6 +33,20 @@ pub(super) struct SlotKey {
     pub(super) endpoint: Endpoint,
 }
 
+/// A dyno failed a connect, and is left alone for a while by all lanes (§12).
+#[derive(Default)]
+pub(super) struct Quarantine {
+    /// There was one; else nothing needs to be locked.
+    ever: AtomicBool,
+    until: Mutex<Option<Instant>>,
+}
+
+/// A request at a dyno, until this is dropped.
+pub(super) struct Passage {
+    pub(super) slot: Arc<Slot>,
+    counted: Counted,
+}
+
 /// Why there is no connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DialFailure {
@@ -42,12 +55,12 @@ pub(super) enum DialFailure {
 }
 
 impl Slot {
-    pub(super) fn new(key: SlotKey, traffic: Traffic) -> Arc<Self> {
+    pub(super) fn new(key: SlotKey, traffic: Traffic, quarantine: Arc<Quarantine>) -> Arc<Self> {
         Arc::new(Self {
             name: Arc::from(key.name.to_string()),
             key,
             idle: Mutex::default(),
-            quarantine: Mutex::default(),
+            quarantine,
             closed: AtomicBool::new(false),
             traffic,
         })
@@ -59,12 +72,16 @@ impl Slot {
 
     /// Until when it is left alone; `None` when it may be tried.
     pub(super) fn quarantined_until(&self) -> Option<Instant> {
-        let until = *self.quarantine.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.quarantine.ever.load(Ordering::Acquire) {
+            return None;
+        }
+        let until = *self.quarantine.until.lock().unwrap_or_else(PoisonError::into_inner);
         until.filter(|until| *until > Instant::now())
     }
 
     pub(super) fn quarantine(&self, time: Duration) {
-        *self.quarantine.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + time);
+        *self.quarantine.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + time);
+        self.quarantine.ever.store(true, Ordering::Release);
     }
 
     /// The newest pooled connection that is still good.
@@ -117,5 +134,17 @@ impl Slot {
             young && usable
         });
         closed_after
+    }
+}
+
+impl Passage {
+    pub(super) fn to(slot: Arc<Slot>) -> Self {
+        Self { counted: slot.traffic.enter(), slot }
+    }
+}
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        self.slot.traffic.leave(&self.counted);
     }
 }

@@ -46,7 +46,7 @@ impl Record {
             method: parts.method.clone(),
             target: parts.uri.clone(),
             host: parts.headers.get(HOST).cloned().unwrap_or_else(|| HeaderValue::from_static("")),
-            request_id: headers::request_id(&parts.headers, &shared.clock, shared.config.generation),
+            request_id: headers::request_id(&parts.headers, shared.clock(), shared.config.generation),
             forwarded_for: headers::forwarded_for(&parts.headers, origin),
             dyno: None,
             dispatched: None,

@@ -1,20 +1,36 @@
-//! The newest table with what the router keeps beside it: pools and counters, which outlive a change of the table as
-//! long as their dyno or app does.
+//! The newest table with what a lane keeps beside it: pools and counters, which outlive a change of the table as long
+//! as their dyno or app does.
 
-use super::pool::{Slot, SlotKey};
+use super::pool::{Quarantine, Slot, SlotKey};
 use super::table::{Route, Table};
 use super::traffic::Traffic;
 use crate::model::dyno::DynoState;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::watch;
 use tokio::time::Duration;
 
-/// Hands out the table in force.
+/// Hands out the table in force to one lane.
 pub(super) struct Registry {
     table: watch::Receiver<Arc<Table>>,
-    live: Mutex<Arc<Live>>,
+    followed: Mutex<Followed>,
+    common: Arc<Common>,
+}
+
+/// How far a lane is.
+struct Followed {
+    /// Has seen the table of `live`.
+    table: watch::Receiver<Arc<Table>>,
+    live: Arc<Live>,
+}
+
+/// What is one for all lanes.
+#[derive(Default)]
+pub(super) struct Common {
+    in_flight: Mutex<HashMap<String, Weak<AtomicUsize>>>,
+    quarantines: Mutex<HashMap<SlotKey, Weak<Quarantine>>>,
 }
 
 /// One table, with the slots of its dyno.
@@ -36,9 +52,12 @@ pub(super) struct LiveApp {
 pub(super) struct InFlight(Arc<AtomicUsize>);
 
 impl Registry {
-    pub(super) fn new(table: watch::Receiver<Arc<Table>>) -> Self {
-        let empty = Live { table: Arc::new(Table::default()), apps: Vec::new() };
-        Self { table, live: Mutex::new(Arc::new(empty)) }
+    pub(super) fn new(table: &watch::Receiver<Arc<Table>>, common: Arc<Common>) -> Self {
+        let mut table = table.clone();
+        // The first table is to be followed too.
+        table.mark_changed();
+        let live = Arc::new(Live { table: Arc::new(Table::default()), apps: Vec::new() });
+        Self { table: table.clone(), followed: Mutex::new(Followed { table, live }), common }
     }
 
     /// A receiver that wakes at the next change.
@@ -50,18 +69,22 @@ impl Registry {
 
     /// The table in force, never an older one than was published before the call.
     pub(super) fn current(&self) -> Arc<Live> {
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        let newest = self.table.borrow();
-        if !Arc::ptr_eq(&live.table, &newest) {
-            let newest = Arc::clone(&newest);
-            *live = Arc::new(live.follow(newest));
+        let mut followed = self.followed();
+        if followed.is_behind() {
+            let newest = Arc::clone(&followed.table.borrow_and_update());
+            followed.live = Arc::new(followed.live.follow(newest, &self.common));
         }
-        Arc::clone(&live)
+        Arc::clone(&followed.live)
     }
 
     /// Whether that is the table in force.
     pub(super) fn is_current(&self, live: &Live) -> bool {
-        Arc::ptr_eq(&live.table, &self.table.borrow())
+        let followed = self.followed();
+        std::ptr::eq(Arc::as_ptr(&followed.live), live) && !followed.is_behind()
+    }
+
+    fn followed(&self) -> MutexGuard<'_, Followed> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Drops pooled connections that are too old or were closed by their dyno; for each of the latter, says how long
@@ -82,33 +105,46 @@ impl Registry {
     }
 }
 
+impl Followed {
+    /// Whether there is a newer table. Nothing is locked or counted to see that, as long as there may be one at all.
+    fn is_behind(&self) -> bool {
+        self.table.has_changed().unwrap_or_else(|_| !Arc::ptr_eq(&self.live.table, &self.table.borrow()))
+    }
+}
+
+impl Common {
+    /// What all lanes have of this one.
+    fn of<K: Eq + Hash, T: Default>(all: &Mutex<HashMap<K, Weak<T>>>, key: K) -> Arc<T> {
+        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, one| one.strong_count() > 0);
+        let known = all.get(&key).and_then(Weak::upgrade);
+        known.unwrap_or_else(|| {
+            let new = Arc::default();
+            all.insert(key, Arc::downgrade(&new));
+            new
+        })
+    }
+}
+
 impl Live {
     /// The app at the table's `index`.
     pub(super) fn app(&self, index: usize) -> Option<(&Route, &LiveApp)> {
         self.table.apps.get(index).zip(self.apps.get(index))
     }
 
-    /// The next table, with the slots and counters that stay; the slots that do not are closed.
-    fn follow(&self, table: Arc<Table>) -> Self {
+    /// The next table, with the slots that stay; those that do not are closed.
+    fn follow(&self, table: Arc<Table>, common: &Common) -> Self {
         let mut slots: HashMap<SlotKey, Arc<Slot>> =
             self.apps.iter().flat_map(|app| &app.up).map(|slot| (slot.key.clone(), Arc::clone(slot))).collect();
-        let mut counters: HashMap<&str, Arc<AtomicUsize>> = self
-            .table
-            .apps
-            .iter()
-            .zip(&self.apps)
-            .map(|(route, app)| (route.app.as_str(), Arc::clone(&app.in_flight)))
-            .collect();
-        let apps = table
-            .apps
-            .iter()
-            .map(|route| LiveApp {
-                in_flight: counters.remove(route.app.as_str()).unwrap_or_default(),
-                up: keys(route)
-                    .map(|(key, traffic)| slots.remove(&key).unwrap_or_else(|| Slot::new(key, traffic.clone())))
-                    .collect(),
-            })
-            .collect();
+        let mut slot = |(key, traffic): (SlotKey, &Traffic)| {
+            let new = |key: SlotKey| Slot::new(key.clone(), traffic.clone(), Common::of(&common.quarantines, key));
+            slots.remove(&key).unwrap_or_else(|| new(key))
+        };
+        let mut app = |route: &Route| LiveApp {
+            in_flight: Common::of(&common.in_flight, route.app.clone()),
+            up: keys(route).map(&mut slot).collect(),
+        };
+        let apps = table.apps.iter().map(&mut app).collect();
         for gone in slots.values() {
             gone.close();
         }

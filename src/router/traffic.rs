@@ -1,7 +1,8 @@
 //! Requests that are at a dyno now: the router counts them, and whoever stops the dyno can wait for their end.
 
+use super::lanes;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use tokio::sync::Notify;
 
 /// The requests of one life of a dyno; clones count the same ones.
@@ -10,24 +11,41 @@ pub struct Traffic(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    requests: AtomicUsize,
+    /// One count for each lane, so that lanes do not wait for one another's.
+    requests: [Count; lanes::MOST],
     none_left: Notify,
 }
 
-/// A request that is at the dyno until this is dropped.
+/// Alone in what processors exchange at a time.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Count(AtomicUsize);
+
+/// The lane that counted a request.
 #[derive(Debug)]
-pub(super) struct Passage(Traffic);
+pub(crate) struct Counted(usize);
 
 impl Traffic {
-    /// Counts a request, from before its connection is dialled.
-    pub(super) fn enter(&self) -> Passage {
-        self.0.requests.fetch_add(1, Ordering::AcqRel);
-        Passage(self.clone())
+    /// Counts a request, from before its connection is dialled. Who enters and then sees a table that has the dyno is seen
+    /// here by whoever takes the dyno out of the table and then looks.
+    pub(crate) fn enter(&self) -> Counted {
+        let lane = lanes::here();
+        self.0.requests[lane].0.fetch_add(1, Ordering::AcqRel);
+        fence(Ordering::SeqCst);
+        Counted(lane)
+    }
+
+    /// The request is there no more.
+    pub(crate) fn leave(&self, counted: &Counted) {
+        if self.0.requests[counted.0].0.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.none_left.notify_waiters();
+        }
     }
 
     /// Requests at the dyno now.
     pub fn requests(&self) -> usize {
-        self.0.requests.load(Ordering::Acquire)
+        fence(Ordering::SeqCst);
+        self.0.requests.iter().map(|count| count.0.load(Ordering::Acquire)).sum()
     }
 
     /// Whether no request is at the dyno.
@@ -45,14 +63,6 @@ impl Traffic {
                 return;
             }
             none_left.await;
-        }
-    }
-}
-
-impl Drop for Passage {
-    fn drop(&mut self) {
-        if self.0.0.requests.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.0.none_left.notify_waiters();
         }
     }
 }
@@ -81,10 +91,10 @@ mod tests {
             async move { traffic.over().await }
         });
         tokio::task::yield_now().await;
-        drop(first);
+        traffic.leave(&first);
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
-        drop(second);
+        traffic.leave(&second);
         waiting.await.unwrap();
     }
 }

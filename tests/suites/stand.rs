@@ -72,11 +72,12 @@ impl Stand {
         let (log, lines) = mpsc::unbounded_channel();
         let router = Router::start(
             vec![Listener::http(plain), Listener::https(secure, tls)],
-            seen,
+            &seen,
             RouterConfig::new(Timeouts::heroku()),
-            Clock::system(),
+            &Clock::system(),
             move |message| drop(log.send(message)),
-        );
+        )
+        .unwrap();
         Self { http, https, certificate, table, lines, router, _files: files }
     }
 

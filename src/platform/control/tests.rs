@@ -1,6 +1,8 @@
 //! The running app on a scripted engine, in paused time: what a user sees of each command, and that commands from many
 //! terminals end in one state.
 
+mod preboot;
+
 use super::scene::{ENV, Scene, binds, s, types};
 use super::{Beginning, Control, ControlError, Selector};
 use crate::engine::fake::{FakeEngine, Script, usual_image};
@@ -168,41 +170,6 @@ async fn a_restarting_web_dyno_is_never_missing_from_the_table() {
         sleep(s(7)).await;
     }
     assert!(!watching.is_finished());
-}
-
-#[tokio::test(start_paused = true)]
-async fn r5_6_with_preboot_some_dyno_is_always_up() {
-    let slow = Script::new().after(s(20)).bind();
-    let scene = Scene::up(FakeEngine::new().script("web", slow)).await;
-    scene.control.set_preboot(true);
-    let mut table = scene.control.table();
-    let watching = tokio::spawn(async move {
-        while table.changed().await.is_ok() {
-            let dynos = table.borrow_and_update().apps[0].dynos.clone();
-            assert!(dynos.iter().any(|dyno| dyno.state == DynoState::Up), "{dynos:?}");
-        }
-    });
-    let before = scene.backends();
-    scene.deploy("b").await;
-    sleep(s(10)).await;
-    assert_eq!(scene.backends(), before, "the old one serves");
-    assert_eq!(scene.running(), ["web.1", "web.1"]);
-    sleep(s(30)).await;
-    assert_ne!(scene.backends(), before);
-    assert_eq!(scene.running(), ["web.1"]);
-    assert!(!watching.is_finished());
-}
-
-#[tokio::test(start_paused = true)]
-async fn r5_6_with_preboot_the_old_dynos_go_when_the_window_is_over() {
-    let engine = FakeEngine::new().script("web", Script::new().bind()).script("web", Script::new());
-    let scene = Scene::up(engine).await;
-    scene.control.set_preboot(true);
-    scene.deploy("b").await;
-    sleep(s(179)).await;
-    assert_eq!(scene.backends()[0].state, DynoState::Up);
-    sleep(s(2)).await;
-    assert_ne!(scene.backends()[0].state, DynoState::Up, "60 s of boot and 120 s more");
 }
 
 #[tokio::test(start_paused = true)]

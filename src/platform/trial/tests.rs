@@ -124,7 +124,8 @@ fn options() -> TrialOptions {
         front: FrontOptions {
             port: PortChoice::Exactly(0),
             https: None,
-            router: RouterConfig::new(timeouts.clone()),
+            // In paused time nothing may go on elsewhere.
+            router: RouterConfig { threads: 0, ..RouterConfig::new(timeouts.clone()) },
             domains: Vec::new(),
             maintenance: false,
         },

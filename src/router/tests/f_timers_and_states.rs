@@ -481,9 +481,9 @@ async fn a_failed_head_request_gets_the_page_s_headers_alone() {
 #[tokio::test(start_paused = true)]
 async fn a_dyno_that_left_the_table_after_the_app_was_found_gets_no_request() {
     let stage = Stage::new();
-    let before = stage.shared.registry.current();
+    let before = stage.shared.registry().current();
     stage.dynos(&[Crashed, Up]);
     let lease = checkout(&stage.shared, &before, "shop", None).await;
-    assert_eq!(lease.map(|lease| lease.slot.name.to_string()).ok().as_deref(), Some("web.2"));
+    assert_eq!(lease.map(|lease| lease.slot().name.to_string()).ok().as_deref(), Some("web.2"));
     assert_eq!(stage.dialled(), [2]);
 }

@@ -43,7 +43,7 @@ async fn router(dyno: SocketAddr, config: RouterConfig) -> Live {
     let (log, lines) = mpsc::unbounded_channel();
     let log = move |message| drop(log.send(message));
     let address = listener.local_addr().unwrap();
-    let router = Router::start(vec![Listener::http(listener)], seen, config, Clock::system(), log);
+    let router = Router::start(vec![Listener::http(listener)], &seen, config, &Clock::system(), log).unwrap();
     Live { router, address, table, lines }
 }
 

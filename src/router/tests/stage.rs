@@ -113,7 +113,7 @@ impl Stage {
         let log = Box::new(move |message: crate::model::log::Message| {
             let _ = log.send(message.text);
         });
-        let shared = Shared::new(seen, config, clock, Box::new(net.clone()), log);
+        let shared = Shared::new(&seen, config, &clock, Box::new(net.clone()), log);
         let stage = Self { shared, table, net, answering, lines };
         stage.dynos(dynos);
         stage

@@ -105,7 +105,7 @@ fn at_the_dyno(mut parts: http::request::Parts, framing: Framing) -> Vec<u8> {
     runtime.block_on(async {
         let clock = Clock::anchored(datetime!(2026-11-21 03:08:15 UTC), 7);
         let (_, table) = watch::channel(Arc::new(Table::default()));
-        let shared = Shared::new(table, config(), clock, Box::new(TcpDial), Box::new(|_| {}));
+        let shared = Shared::new(&table, config(), &clock, Box::new(TcpDial), Box::new(|_| {}));
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let origin = Origin { peer, port: 443, tls: Some("tls1.3"), protocol: Protocol::Http2 };
         let inbound = Inbound {

@@ -143,7 +143,7 @@ pub(super) fn play(scene: &Scene) {
         };
         timeout(PATIENCE, over).await.expect("the router lets go of the connection");
         assert!(!dynos.is_finished(), "the dyno took offence");
-        let live = stage.shared.registry.current();
+        let live = stage.shared.registry().current();
         assert_eq!(live.apps[0].in_flight(), 0, "in flight");
         let known = |host: &[u8]| live.table.find(&String::from_utf8_lossy(host)).is_some();
         let sent = sent(&scene.stream);
