@@ -58,7 +58,8 @@ enum Step {
 /// client's session, tried first. `live` is the table that the app was just found in.
 pub(super) async fn checkout(shared: &Shared, live: &Live, app: &str, wanted: Option<&str>) -> Result<Lease, NoLease> {
     let timeouts = &shared.config.timeouts;
-    let give_up = Instant::now() + timeouts.queue;
+    let mut now = Instant::now();
+    let give_up = now + timeouts.queue;
     // Subscribed to before the first wait, after which the table is looked at again.
     let mut changes = None;
     let mut tried: Vec<Arc<Slot>> = Vec::new();
@@ -71,7 +72,7 @@ pub(super) async fn checkout(shared: &Shared, live: &Live, app: &str, wanted: Op
                 let passage = Passage::to(slot);
                 // Who has taken the dyno out of the table, and then sees no request at it, stops it.
                 if shared.registry().is_current(live) {
-                    match connect(shared, &passage.slot).await {
+                    match connect(shared, &passage.slot, now).await {
                         Ok(link) => return Ok(Lease { passage, link }),
                         Err(failure) => {
                             passage.slot.quarantine(timeouts.quarantine);
@@ -100,7 +101,8 @@ pub(super) async fn checkout(shared: &Shared, live: &Live, app: &str, wanted: Op
                     },
                     () = sleep_until(wake) => {}
                 }
-                if Instant::now() >= give_up {
+                now = Instant::now();
+                if now >= give_up {
                     return Err(failure.into());
                 }
                 changes.borrow_and_update();
@@ -152,11 +154,11 @@ fn next_step(
     }
 }
 
-async fn connect(shared: &Shared, slot: &Slot) -> Result<Box<Link>, DialFailure> {
+async fn connect(shared: &Shared, slot: &Slot, now: Instant) -> Result<Box<Link>, DialFailure> {
     if shared.pools() {
         let max_idle = shared.config.timeouts.pool_idle;
         // However many of them have closed: a task that has used up its turn sees all of them as open.
-        if let Some(link) = unconstrained(poll_fn(|cx| Poll::Ready(slot.take_idle(max_idle, cx)))).await {
+        if let Some(link) = unconstrained(poll_fn(|cx| Poll::Ready(slot.take_idle(now, max_idle, cx)))).await {
             return Ok(link);
         }
     }

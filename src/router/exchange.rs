@@ -169,10 +169,11 @@ impl Exchange {
         body: ClientBody,
         upgrade: bool,
     ) -> Result<(Lease, response::Parts), Failure> {
-        let connect = self.began.elapsed();
+        let now = Instant::now();
+        let connect = now.duration_since(self.began);
         if let Some(record) = &mut self.record {
             record.dyno = Some((Arc::clone(&lease.slot().name), connect));
-            record.dispatched = Some(Instant::now());
+            record.dispatched = Some(now);
             let inbound = Inbound {
                 method: &parts.method,
                 origin: self.client.origin(),
@@ -187,8 +188,7 @@ impl Exchange {
             headers::to_dyno(&mut parts.headers, &inbound, self.client.shared());
         }
         let head_only = parts.method == Method::HEAD;
-        lease.link.begin(&parts, body, self.framing, self.continues);
-        drop(parts);
+        lease.link.begin(parts, body, self.framing, self.continues);
         let (link, client) = (&mut lease.link, &self.client);
         let head = poll_fn(|cx| {
             let head = link.poll_head(cx, head_only);

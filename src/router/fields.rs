@@ -43,7 +43,12 @@ impl Fields {
     /// The headers of `head`, whose values stay where they are. What no header can be made of is left out; a scan lets
     /// none of that through.
     pub(super) fn map(&self, head: &Bytes) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(self.0.len() + ADDED);
+        self.map_into(HeaderMap::new(), head)
+    }
+
+    /// The same, in a map that is empty and may have room.
+    pub(super) fn map_into(&self, mut headers: HeaderMap, head: &Bytes) -> HeaderMap {
+        headers.reserve(self.0.len() + ADDED);
         for field in &self.0 {
             let name = head.get(field.name as usize..field.colon as usize).map(HeaderName::from_bytes);
             let (value, end) = (field.value as usize, field.end as usize);

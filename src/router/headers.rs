@@ -14,6 +14,7 @@ use http::header::{
     TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use std::net::IpAddr;
 use tokio::time::Duration;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -74,8 +75,22 @@ pub(super) fn request_id(headers: &HeaderMap, clock: &Clock, generation: Generat
 
 /// The chain the client sent, with its own address at the right end.
 pub(super) fn forwarded_for(headers: &HeaderMap, origin: Origin) -> HeaderValue {
-    let peer = origin.peer.to_canonical().to_string();
+    let peer = address(origin.peer);
     if headers.contains_key(FORWARDED_FOR) { appended(headers, &FORWARDED_FOR, &peer) } else { owned(peer) }
+}
+
+/// An IPv4 address that came as IPv6 is written as what it is.
+fn address(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let mut text = String::with_capacity(15);
+            for (index, octet) in address.octets().into_iter().enumerate() {
+                text.extend([if index == 0 { "" } else { "." }, itoa::Buffer::new().format(octet)]);
+            }
+            text
+        }
+        IpAddr::V6(address) => address.to_string(),
+    }
 }
 
 /// Whether `Connection` asks for an upgrade; its list may be separated by commas or spaces (§11).

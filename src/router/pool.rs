@@ -84,11 +84,11 @@ impl Slot {
         self.quarantine.ever.store(true, Ordering::Release);
     }
 
-    /// The newest pooled connection that is still good.
-    pub(super) fn take_idle(&self, max_idle: Duration, cx: &mut Context<'_>) -> Option<Box<Link>> {
+    /// The newest pooled connection that is still good `now`.
+    pub(super) fn take_idle(&self, now: Instant, max_idle: Duration, cx: &mut Context<'_>) -> Option<Box<Link>> {
         loop {
             let (since, mut link) = self.idle().pop()?;
-            if since.elapsed() < max_idle && link.is_silent(cx) {
+            if now.saturating_duration_since(since) < max_idle && link.is_silent(cx) {
                 link.reused = true;
                 return Some(link);
             }

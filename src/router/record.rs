@@ -90,23 +90,26 @@ impl Record {
         line.push('"');
         match &self.dyno {
             Some((name, connect)) => {
-                line.extend([" dyno=", name]);
-                write!(line, " connect={}ms", millis(*connect))?;
+                line.extend([" dyno=", name, " connect="]);
+                write_millis(line, *connect);
             }
             None => line.push_str(" dyno= connect="),
         }
         match self.dispatched {
-            Some(at) => write!(line, " service={}ms", millis(at.elapsed()))?,
+            Some(at) => {
+                line.push_str(" service=");
+                write_millis(line, at.elapsed());
+            }
             None => line.push_str(" service="),
         }
         line.push_str(" status=");
         match self.logged_status(legacy) {
             0 => {}
-            status => write!(line, "{status}")?,
+            status => line.push_str(itoa::Buffer::new().format(status)),
         }
         line.push_str(" bytes=");
         if let Some(bytes) = self.logged_bytes(legacy) {
-            write!(line, "{bytes}")?;
+            line.push_str(itoa::Buffer::new().format(bytes));
         }
         match (legacy, self.tls) {
             (true, None) => line.push_str(" protocol=http"),
@@ -156,12 +159,15 @@ impl Record {
 }
 
 /// As much as fits, which is more than any request takes.
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+fn write_millis(line: &mut String, time: Duration) {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    line.extend([itoa::Buffer::new().format(millis), "ms"]);
 }
 
 fn text(value: &HeaderValue) -> Cow<'_, str> {
-    String::from_utf8_lossy(value.as_bytes())
+    let bytes = value.as_bytes();
+    // What is sound is nearly always seen to be so at once, many bytes at a time.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// Path and query: Router 2.0 logs the path percent-decoded, the legacy router as it came.

@@ -12,16 +12,17 @@ use hyper::ext::ReasonPhrase;
 use memchr::memchr;
 
 /// The head, how its body is delimited, and whether the dyno ends the connection with it. `bodiless`: the request was
-/// one whose response has no body.
+/// one whose response has no body. The headers are put into the room of `spare`.
 pub(super) fn parse(
     head: &Bytes,
     fields: &Fields,
     bodiless: bool,
+    spare: HeaderMap,
 ) -> Result<(response::Parts, Incoming, bool), Failure> {
     let (mut parts, ()) = Response::new(()).into_parts();
     parts.version = if head.starts_with(b"HTTP/1.0") { Version::HTTP_10 } else { Version::HTTP_11 };
     parts.status = head.get(9..12).and_then(|code| StatusCode::from_bytes(code).ok()).ok_or(Failure::BadResponse)?;
-    parts.headers = fields.map(head);
+    parts.headers = fields.map_into(spare, head);
     let end = memchr(b'\n', head).unwrap_or(head.len());
     let reason = head.slice(12..end.max(12));
     let reason = reason.slice_ref(reason.trim_ascii());

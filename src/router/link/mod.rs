@@ -19,7 +19,7 @@ use super::dial::DynoStream;
 use super::failure::Failure;
 use super::head::Framing;
 use bytes::{Buf, Bytes, BytesMut};
-use http::{request, response};
+use http::{HeaderMap, request, response};
 use http_body::Frame;
 use incoming::{Incoming, Piece};
 use outgoing::{Outgoing, Sent};
@@ -65,6 +65,8 @@ pub(super) struct Link {
     inbox: BytesMut,
     outgoing: Outgoing,
     scan: AnswerScan,
+    /// The request's map of headers, emptied: the response's have its room.
+    spare: HeaderMap,
     incoming: Incoming,
     /// To the first byte of a response.
     first_byte: Duration,
@@ -88,6 +90,7 @@ impl Link {
             inbox: BytesMut::new(),
             outgoing: Outgoing::default(),
             scan: AnswerScan::default(),
+            spare: HeaderMap::new(),
             incoming: Incoming::Nothing,
             first_byte,
             idle,
@@ -101,8 +104,10 @@ impl Link {
     }
 
     /// Begins with a request, which is sent as the connection is polled.
-    pub(super) fn begin(&mut self, parts: &request::Parts, body: ClientBody, framing: Framing, continues: Continue) {
-        self.outgoing.begin(parts, body, framing);
+    pub(super) fn begin(&mut self, parts: request::Parts, body: ClientBody, framing: Framing, continues: Continue) {
+        self.outgoing.begin(&parts, body, framing);
+        self.spare = parts.headers;
+        self.spare.clear();
         self.scan.clear();
         self.incoming = Incoming::Nothing;
         self.silence.clear();
@@ -177,7 +182,8 @@ impl Link {
     pub(super) fn poll_head(&mut self, cx: &mut Context<'_>, bodiless: bool) -> Poll<Result<response::Parts, Failure>> {
         if let Poll::Ready(length) = self.poll_scan(cx) {
             let head = self.inbox.split_to(length?).freeze();
-            let (parts, incoming, last) = head::parse(&head, self.scan.fields(), bodiless)?;
+            let (parts, incoming, last) =
+                head::parse(&head, self.scan.fields(), bodiless, std::mem::take(&mut self.spare))?;
             self.incoming = incoming;
             self.spent |= last;
             return Poll::Ready(Ok(parts));

@@ -169,7 +169,7 @@ pub(super) fn routed_answer(bytes: Vec<u8>, piece: usize, method: Method) -> Opt
     let socket = join(Script { bytes, at: 0, piece, quiet: 0 }, sink());
     // Nothing is ever waited for, so no time passes.
     let mut link = Link::new(Box::new(socket), Duration::MAX, Duration::MAX);
-    link.begin(&request.into_parts().0, ClientBody::None, Framing::None, Continue::Dropped);
+    link.begin(request.into_parts().0, ClientBody::None, Framing::None, Continue::Dropped);
     done(async {
         let parts = poll_fn(|cx| link.poll_head(cx, head_only)).await.ok()?;
         let mut data = Vec::new();

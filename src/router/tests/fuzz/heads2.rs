@@ -122,7 +122,7 @@ fn at_the_dyno(mut parts: http::request::Parts, framing: Framing) -> Vec<u8> {
         headers::to_dyno(&mut parts.headers, &inbound, &shared);
         let (near, mut far) = duplex(1024 * 1024);
         let mut link = Link::new(Box::new(near), Duration::MAX, Duration::MAX);
-        link.begin(&parts, ClientBody::None, Framing::None, Continue::Dropped);
+        link.begin(parts, ClientBody::None, Framing::None, Continue::Dropped);
         poll_fn(|cx| link.poll_sent(cx)).await;
         drop(link);
         let mut head = Vec::new();
