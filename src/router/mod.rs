@@ -2,11 +2,13 @@
 //! is up and a clock, and gives back one log line for each request; it knows nothing of engines, dynos or releases.
 //!
 //! The way of a request, each a file: `listen` → `connection` → `client_io` (with `head` and `chunks`) → hyper →
-//! `exchange` → `checkout` (with `registry` and `pool`) → `link` (with `answer`) → `body` or `upgrade` → `record`. HTTP/2 comes in by `http2` instead; the exchange sees either as a `client::Client`. A failure at any of
-//! them is a `failure::Failure`, told apart nowhere else.
+//! `exchange` → `checkout` (with `registry` and `pool`) → `link` (with `answer`) → `body` or `upgrade` → `record`. HTTP/2
+//! comes in by `http2` instead; the exchange sees either as a `client::Client`. A failure at any of them is a
+//! `failure::Failure`, told apart nowhere else.
 //!
 //! Everything that serves one client connection runs in one task: hyper's server half, the exchange, and the
-//! connection to the dyno, which the exchange drives itself. A stream of HTTP/2 has such a task of its own.
+//! connection to the dyno, which the exchange drives itself. A stream of HTTP/2 has such a task of its own. A client's
+//! tasks stay on one thread (`lanes`), which has its own event loop, its own view of the table and its own pools.
 
 mod affinity;
 mod answer;

@@ -244,7 +244,7 @@ async fn many_clients_at_once_are_all_answered_and_share_dyno_connections() {
     const CLIENTS: usize = 64;
     const REQUESTS: usize = 40;
     let app = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut live = router(app.local_addr().unwrap(), config()).await;
+    let mut live = router(app.local_addr().unwrap(), RouterConfig { threads: 4, ..config() }).await;
     let connections = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&connections);
     tokio::spawn(async move {
@@ -290,6 +290,37 @@ async fn many_clients_at_once_are_all_answered_and_share_dyno_connections() {
         assert!(live.line().await.contains(" status=200 bytes=8 "));
     }
     assert!(connections.load(Ordering::Relaxed) <= CLIENTS, "{connections:?} dyno connections");
+}
+
+#[tokio::test]
+async fn h11_counts_the_requests_of_all_threads() {
+    let app = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = RouterConfig { threads: 2, in_flight_per_dyno: 1, ..config() };
+    let mut live = router(app.local_addr().unwrap(), config).await;
+    let address = live.address;
+    let held = tokio::spawn(async move { ask(address, GET).await });
+    let (mut dyno, _) = app.accept().await.unwrap();
+    assert!(dyno.read(&mut [0; 4096]).await.unwrap() > 0);
+    // The first client is still there, so the second one is the other thread's.
+    assert!(ask(address, GET).await.starts_with("HTTP/1.1 503 "));
+    assert!(live.line().await.contains(" code=H11 "));
+    dyno.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+    assert!(held.await.unwrap().ends_with("\r\n\r\nok"));
+    assert!(live.line().await.contains(" status=200 "));
+}
+
+#[tokio::test]
+async fn a_dyno_that_refused_one_thread_is_left_alone_by_all() {
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let mut config = RouterConfig { threads: 2, ..config() };
+    config.timeouts.queue = Duration::from_millis(50);
+    let mut live = router(gone, config).await;
+    let mut first = TcpStream::connect(live.address).await.unwrap();
+    first.write_all(GET.as_bytes()).await.unwrap();
+    assert!(live.line().await.contains(" code=H21 "));
+    ask(live.address, GET).await;
+    let told = live.line().await;
+    assert!(told.contains(" code=H99 "), "dialled again: {told}");
 }
 
 /// Answers one request with these bytes and resets the connection.

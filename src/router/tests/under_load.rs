@@ -7,7 +7,7 @@ use crate::model::dyno::DynoState;
 use crate::model::endpoint::Endpoint;
 use crate::router::table::{Backend, Route, Table};
 use crate::router::traffic::Traffic;
-use crate::router::{Listener, Router};
+use crate::router::{Listener, Router, RouterConfig};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -290,7 +290,8 @@ async fn no_request_fails_while_dynos_are_replaced_restarted_and_scaled() {
     let (table, seen) = watch::channel(Arc::new(Table::default()));
     let (log, mut lines) = mpsc::unbounded_channel();
     let log = move |message| drop(log.send(message));
-    let router = Router::start(vec![Listener::http(listener)], &seen, config(), &Clock::system(), log).unwrap();
+    let config = RouterConfig { threads: 4, ..config() };
+    let router = Router::start(vec![Listener::http(listener)], &seen, config, &Clock::system(), log).unwrap();
     let mut formation = Formation { ledger: Arc::clone(&ledger), table, dynos: Vec::new(), ending: JoinSet::new() };
     formation.scale(1, false, 0).await;
 
