@@ -66,14 +66,12 @@ impl Lanes {
         lane.connections.fetch_add(1, Ordering::Relaxed);
         let place = Place(Arc::clone(&lane.connections));
         if index == here() {
-            let served = serve(socket);
-            tracker.spawn_on(
-                async move {
-                    served.await;
-                    drop(place);
-                },
-                &lane.runtime,
-            );
+            // Made inside, what serves takes its room once.
+            let stays = async move {
+                serve(socket).await;
+                drop(place);
+            };
+            tracker.spawn_on(stays, &lane.runtime);
         } else if let Ok(socket) = socket.into_std() {
             let moved = async move {
                 // Its readiness is told to the loop of that lane from now on.
