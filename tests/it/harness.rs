@@ -126,8 +126,15 @@ impl Project {
         u16::try_from(holder["port"].as_u64().unwrap()).unwrap()
     }
 
-    /// Containers, volumes and networks of this app that the engine has now; or processes of its dynos.
+    /// The same when nothing should be there, without what is there by the engine's own fault.
     pub(crate) fn left_behind(&self) -> Vec<String> {
+        let mut found = self.there();
+        found.retain(|line| line.strip_prefix("network ").is_none_or(|network| !is_miscounted(network)));
+        found
+    }
+
+    /// Containers, volumes and networks of this app that the engine has now; or processes of its dynos.
+    pub(crate) fn there(&self) -> Vec<String> {
         if self.on == On::Native {
             return native_processes(&self.dir);
         }
@@ -140,7 +147,6 @@ impl Project {
         ] {
             found.extend(docker(&[words, &["--filter", &label]].concat()).lines().map(str::to_owned));
         }
-        found.retain(|line| line.strip_prefix("network ").is_none_or(|network| !is_miscounted(network)));
         found
     }
 
@@ -183,10 +189,9 @@ impl Drop for Project {
 /// Whether a network is one that no container uses, and that the engine removes for nobody: Docker 20.10 at times counts an
 /// endpoint that is gone, until it is started again. One that it removes was left by us.
 fn is_miscounted(network: &str) -> bool {
-    let used = docker(&["network", "inspect", "--format", "{{len .Containers}}", network]);
-    let removed = Command::new("docker").args(["network", "rm", network]).output().unwrap();
-    let refused = String::from_utf8_lossy(&removed.stderr).contains("active endpoints");
-    let miscounted = used.trim() == "0" && refused;
+    let asked = |words: &[&str]| Command::new("docker").arg("network").args(words).arg(network).output().unwrap();
+    let unused = asked(&["inspect", "--format", "{{len .Containers}}"]).stdout.trim_ascii() == b"0";
+    let miscounted = unused && String::from_utf8_lossy(&asked(&["rm"]).stderr).contains("active endpoints");
     if miscounted {
         let told = format!("the engine miscounts the endpoints of {network}, which has none, and does not remove it\n");
         std::io::stderr().write_all(told.as_bytes()).unwrap();

@@ -99,7 +99,7 @@ fn is_clean_after(project: &Project, asked: &Asked, moment: &str) {
     let workers = names.iter().filter(|name| name.starts_with("worker.")).count() as u64;
     let expected = [Some(asked.workers), asked.workers_under_way];
     assert!(expected.contains(&Some(workers)), "killed at {moment}: {names:?}, and not {expected:?} workers");
-    let left = project.left_behind();
+    let left = project.there();
     let containers = left.iter().filter(|one| one.starts_with("container ")).count();
     assert_eq!(containers, names.len(), "killed at {moment}: only dynos that are wanted: {left:?}");
     project.run(&["down"]).expect_code(0);
